@@ -1,0 +1,249 @@
+package actor
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"sync"
+)
+
+// DefaultMaxWorkers is the largest number of workers of a Pool whose
+// configuration does not say otherwise. At 8 KiB of stack each, which is what
+// a handler of moderate depth touches, that is 32 MiB.
+const DefaultMaxWorkers = 4096
+
+// PoolConfig configures a Pool. Its zero value is usable.
+type PoolConfig struct {
+	// Warm is the number of workers that are kept once started. Zero or
+	// negative means runtime.GOMAXPROCS(0).
+	Warm int
+	// MaxWorkers is the number beyond which work queues even though all
+	// workers are blocked. Zero or negative means DefaultMaxWorkers; less than
+	// Warm means Warm.
+	MaxWorkers int
+	// Logger is told of panics in functions given to Go. Nil discards.
+	Logger *slog.Logger
+}
+
+// Pool runs the turns of processes, and short functions, on reused goroutines.
+// Reuse is the point: a fresh goroutine grows its stack anew for every turn,
+// which costs more than the turn.
+//
+// It keeps as many workers as there are processors and adds some while work is
+// queued and the workers make no progress, so that handlers that block delay
+// the others by milliseconds only (A6). Added workers leave when they have had
+// nothing to do for a while. Work waits in one queue, first in, first out; the
+// queue has no bound of its own, but a process is in it at most once, and
+// whoever calls Go bounds what it starts.
+//
+// All methods may be called concurrently.
+type Pool struct {
+	warm, most int
+	log        *slog.Logger
+	done       chan struct{} // closed when closed and the last worker has left
+
+	mu      sync.Mutex
+	queue   ring
+	idle    []*worker // the most recently used last
+	workers int
+	running int // workers inside a task
+	closed  bool
+	panics  uint64
+
+	monitor monitor
+}
+
+// task is a turn of a process or a function.
+type task interface {
+	// run does a bounded amount of work and reports whether to queue the task
+	// again, behind what already waits.
+	run(*Pool) (again bool)
+}
+
+type worker struct {
+	wake  chan task // capacity 1; nil tells an idle worker to leave
+	epoch uint64    // monitor.epoch when the current task began
+}
+
+// PoolStats is a snapshot of a Pool.
+type PoolStats struct {
+	Workers int    // goroutines, idle ones included
+	Idle    int    // workers waiting for work
+	Queued  int    // tasks that no worker has taken yet
+	Panics  uint64 // functions given to Go that panicked
+}
+
+// NewPool makes a pool. It starts no goroutine before there is work.
+func NewPool(c PoolConfig) *Pool {
+	p := &Pool{warm: c.Warm, most: c.MaxWorkers, log: orDiscard(c.Logger), done: make(chan struct{})}
+	if p.warm <= 0 {
+		p.warm = runtime.GOMAXPROCS(0)
+	}
+	if p.most <= 0 {
+		p.most = DefaultMaxWorkers
+	}
+	p.most = max(p.most, p.warm)
+	return p
+}
+
+// Go runs f on a worker. It does not wait: if all are busy, f is queued. It
+// returns ErrClosed after Close. A panic in f is logged and counted and ends f
+// only.
+func (p *Pool) Go(f func()) error {
+	if !p.submit(function(f)) {
+		return ErrClosed
+	}
+	return nil
+}
+
+// Stats returns a snapshot.
+func (p *Pool) Stats() PoolStats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return PoolStats{Workers: p.workers, Idle: len(p.idle), Queued: p.queue.n, Panics: p.panics}
+}
+
+// Close refuses new work, waits until what was accepted has run, and returns
+// when no worker is left. If ctx ends first, its error is returned, the rest
+// still runs, and Close may be called again to wait for it. Systems that run
+// on the pool must be closed before it. Close must not be called on a worker.
+func (p *Pool) Close(ctx context.Context) error {
+	p.mu.Lock()
+	if !p.closed {
+		p.closed = true
+		for _, w := range p.idle {
+			w.wake <- nil
+		}
+		p.workers -= len(p.idle)
+		p.idle = nil
+		p.leaveIfLast()
+	}
+	p.mu.Unlock()
+	select {
+	case <-p.done:
+		return nil
+	default:
+	}
+	select {
+	case <-p.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// submit queues t or hands it to an idle worker. It reports false, and does
+// nothing, if the pool is closed.
+func (p *Pool) submit(t task) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.closed:
+		return false
+	case len(p.idle) > 0:
+		w := p.idle[len(p.idle)-1]
+		p.idle = p.idle[:len(p.idle)-1]
+		p.monitor.leastIdle = min(p.monitor.leastIdle, len(p.idle))
+		p.began(w)
+		w.wake <- t
+	case p.workers < p.warm:
+		p.start(t)
+	default:
+		p.queue.push(t)
+		p.watchProgress()
+	}
+	return true
+}
+
+// start adds a worker. The caller holds mu.
+func (p *Pool) start(t task) {
+	w := &worker{wake: make(chan task, 1)}
+	p.workers++
+	p.began(w)
+	go p.work(w, t)
+}
+
+func (p *Pool) work(w *worker, t task) {
+	returned := false
+	defer func() {
+		if !returned {
+			p.lost(w)
+		}
+	}()
+	for t != nil {
+		again := t.run(p)
+		t = p.next(w, t, again)
+	}
+	returned = true
+}
+
+// next ends w's task t and waits for another; nil means leave.
+func (p *Pool) next(w *worker, t task, again bool) task {
+	p.mu.Lock()
+	p.finished(w)
+	if again {
+		p.queue.push(t)
+	}
+	if p.queue.n > 0 {
+		t = p.queue.pop()
+		p.began(w)
+		p.mu.Unlock()
+		return t
+	}
+	if p.closed {
+		p.workers--
+		p.leaveIfLast()
+		p.mu.Unlock()
+		return nil
+	}
+	p.idle = append(p.idle, w)
+	p.watchIdle()
+	p.mu.Unlock()
+	return <-w.wake
+}
+
+// lost replaces a worker whose task called runtime.Goexit.
+func (p *Pool) lost(w *worker) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.finished(w)
+	if p.queue.n > 0 {
+		p.began(w)
+		go p.work(w, p.queue.pop())
+		return
+	}
+	p.workers--
+	p.leaveIfLast()
+}
+
+// leaveIfLast ends the pool once it is closed and empty. The caller holds mu.
+func (p *Pool) leaveIfLast() {
+	if p.closed && p.workers == 0 {
+		p.monitor.stop()
+		close(p.done)
+	}
+}
+
+// function is a task made of a func given to Go.
+type function func()
+
+func (f function) run(p *Pool) bool {
+	defer func() {
+		if v := recover(); v != nil {
+			p.mu.Lock()
+			p.panics++
+			p.mu.Unlock()
+			p.log.Error("panic in a pooled function", "panic", v, "stack", string(debug.Stack()))
+		}
+	}()
+	f()
+	return false
+}
+
+func orDiscard(l *slog.Logger) *slog.Logger {
+	if l == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return l
+}
