@@ -82,10 +82,10 @@ func ReadControl(r *bufio.Reader) (*Control, error) {
 	}
 	m := new(Control)
 	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(frame, m); err != nil {
-		return nil, &SyntaxError{Reason: BadMessage}
+		return nil, &SyntaxError{Offset: -1, Reason: BadMessage}
 	}
 	if field, reason := checkControl(m); reason != 0 {
-		return nil, &SyntaxError{Field: field, Reason: reason}
+		return nil, &SyntaxError{Offset: -1, Field: field, Reason: reason}
 	}
 	return m, nil
 }

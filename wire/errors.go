@@ -18,7 +18,7 @@ const (
 	BadOrder                         // a field out of order, twice, or beside one that excludes it
 	UnknownField                     // a field number that this version does not define
 	BadWireType                      // a known field in the encoding of another kind
-	ZeroField                        // a field with the value zero, which is to be absent
+	ZeroField                        // a zero, where the field is to be absent or more
 	TooLarge                         // a number above the largest the field may hold
 	UnknownFlag                      // a flag bit that this version does not define
 	BadLength                        // a field of fixed length with another one
@@ -31,8 +31,8 @@ const (
 )
 
 var reasons = [...]string{
-	BadVarint: "varint not in its shortest form", BadOrder: "field out of order or repeated",
-	UnknownField: "unknown field", BadWireType: "wrong wire type", ZeroField: "zero value not absent",
+	BadVarint: "overlong varint", BadOrder: "field out of order or repeated",
+	UnknownField: "unknown field", BadWireType: "wrong wire type", ZeroField: "zero is not allowed",
 	TooLarge: "number too large", UnknownFlag: "unknown flag", BadLength: "wrong length", BadTrace: "trace context without ids",
 	MissingField: "required field missing", UnexpectedData: "unexpected data", TooLong: "too long",
 	UnknownKind: "unknown kind", BadMessage: "not a valid message",
@@ -49,18 +49,21 @@ func (r Reason) String() string {
 // A SyntaxError reports received bytes that break the protocol, whatever might
 // follow them: the peer, not this program, is at fault.
 type SyntaxError struct {
-	Offset int    // where the fault is, in bytes from the start of what was parsed
+	Offset int    // where the faulty field begins in the block; -1 if it was read from a stream
 	Reason Reason // what is wrong
 	Field  string // which field, by its protobuf name; empty when none is meant
 }
 
 // Error describes the fault in one line, without any of the peer's bytes.
 func (e *SyntaxError) Error() string {
-	s := "wire: malformed at byte " + strconv.Itoa(e.Offset) + ": "
-	if e.Field != "" {
-		s += e.Field + ": "
+	s := "wire: malformed"
+	if e.Offset >= 0 {
+		s += " at byte " + strconv.Itoa(e.Offset)
 	}
-	return s + e.Reason.String()
+	if e.Field != "" {
+		s += ": " + e.Field
+	}
+	return s + ": " + e.Reason.String()
 }
 
 // A ValueError reports a value that this program tried to send and that has no

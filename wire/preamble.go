@@ -50,7 +50,7 @@ func (p Preamble) Append(b []byte) ([]byte, error) {
 	case p.Kind != StreamBlock && p.Length != 0:
 		return b, &ValueError{"length", UnexpectedData}
 	case p.Kind == StreamBlock && p.Length == 0:
-		return b, &ValueError{"length", MissingField}
+		return b, &ValueError{"length", ZeroField}
 	case p.Length > MaxPayload:
 		return b, &ValueError{"length", TooLong}
 	}
@@ -78,7 +78,7 @@ func ReadPreamble(r io.ByteReader) (Preamble, error) {
 		return p, nil
 	case StreamLane, StreamBlock:
 	default:
-		return Preamble{}, &SyntaxError{Reason: UnknownKind}
+		return Preamble{}, &SyntaxError{Offset: -1, Reason: UnknownKind}
 	}
 	if p.Lane, err = ReadUvarint(r, MaxLanes-1); err != nil {
 		return Preamble{}, inField("lane", err)
@@ -88,7 +88,7 @@ func ReadPreamble(r io.ByteReader) (Preamble, error) {
 	}
 	if p.Kind == StreamBlock {
 		if p.Length, err = ReadUvarint(r, MaxPayload); err == nil && p.Length == 0 {
-			err = &SyntaxError{Reason: ZeroField}
+			err = &SyntaxError{Offset: -1, Reason: ZeroField}
 		}
 		if err != nil {
 			return Preamble{}, inField("length", err)

@@ -25,7 +25,7 @@ func varint(b []byte) (v uint64, n int) {
 }
 
 // ReadUvarint reads one varint in its shortest form, such as precedes each block
-// on a lane. A value above limit is a [*SyntaxError] with the reason [TooLong].
+// on a lane. A value above limit is a [*SyntaxError] with the reason [TooLarge].
 // The error is [io.EOF] if r ends before the first byte, and
 // [io.ErrUnexpectedEOF] if it ends within; other errors of r pass unchanged.
 func ReadUvarint(r io.ByteReader, limit uint64) (uint64, error) {
@@ -45,9 +45,9 @@ func ReadUvarint(r io.ByteReader, limit uint64) (uint64, error) {
 		v, n := varint(buf[:i+1])
 		switch {
 		case n < 0:
-			return 0, &SyntaxError{Offset: i, Reason: BadVarint}
+			return 0, &SyntaxError{Offset: -1, Reason: BadVarint}
 		case v > limit:
-			return 0, &SyntaxError{Reason: TooLong}
+			return 0, &SyntaxError{Offset: -1, Reason: TooLarge}
 		}
 		return v, nil
 	}
