@@ -1,0 +1,240 @@
+package socket
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"iter"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"parley/peer"
+)
+
+// Host is one key on one socket: it listens, dials, and holds the sessions (C13). All methods are safe
+// for concurrent use.
+type Host struct {
+	cfg     Config
+	id      peer.ID
+	carrier carrier
+	prover  *prover
+
+	life    context.Context //nolint:containedctx // the host's life
+	end     context.CancelFunc
+	serving sync.WaitGroup // goroutines of the host itself
+
+	mu          sync.Mutex
+	closed      bool
+	sessions    map[peer.ID]*Session
+	incarnation uint64 // the last one given out
+	observers   []*observer
+
+	largeMemory budget
+
+	receiverMu sync.Mutex
+	receiver   receiver      // constant once attached is closed
+	attached   chan struct{} // closed by Attach
+}
+
+// Listen makes a host and starts to accept. The error is an *Error: Refused if the address cannot be
+// bound, and why.
+func Listen(cfg Config) (*Host, error) {
+	cfg, err := cfg.normalize()
+	if err != nil {
+		return nil, err
+	}
+	cert, err := selfSigned(cfg.Key)
+	if err != nil {
+		return nil, err
+	}
+	pc := cfg.PacketConn
+	if pc == nil {
+		if pc, err = listenUDP(&cfg); err != nil {
+			return nil, err
+		}
+	}
+	quic, err := newQUIC(pc, cert, &cfg)
+	if err != nil {
+		_ = pc.Close()
+		return nil, err
+	}
+	h := &Host{
+		cfg: cfg, id: cfg.Key.ID(), carrier: quic, prover: newProver(cfg.NetworkSecret),
+		sessions: map[peer.ID]*Session{}, attached: make(chan struct{}),
+		largeMemory: budget{limit: int64(cfg.MaxBlockMemory)},
+	}
+	h.life, h.end = context.WithCancel(context.Background())
+	h.serving.Go(h.accept)
+	return h, nil
+}
+
+// LocalID is our own key.
+func (h *Host) LocalID() peer.ID { return h.id }
+
+// Addr is the address the host is bound to.
+func (h *Host) Addr() net.Addr { return h.carrier.addr() }
+
+// Session returns the session with a peer, if one is established or closing.
+func (h *Host) Session(id peer.ID) (*Session, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.sessions[id]
+	if s == nil || !s.up() {
+		return nil, false
+	}
+	return s, true
+}
+
+// Sessions yields the sessions that are established or closing, in the order of their keys.
+func (h *Host) Sessions() iter.Seq[*Session] {
+	h.mu.Lock()
+	list := make([]*Session, 0, len(h.sessions))
+	for _, s := range h.sessions {
+		if s.up() {
+			list = append(list, s)
+		}
+	}
+	h.mu.Unlock()
+	slices.SortFunc(list, func(a, b *Session) int { return a.peer.Compare(b.peer) })
+	return slices.Values(list)
+}
+
+// Shutdown closes every session gracefully, all at once, and then the host. The error joins what the
+// sessions could not deliver before ctx ended.
+func (h *Host) Shutdown(ctx context.Context) error {
+	h.refuseNew()
+	var wait sync.WaitGroup
+	var mu sync.Mutex
+	var errs []error
+	for s := range h.Sessions() {
+		wait.Go(func() {
+			if err := s.Close(ctx); err != nil {
+				mu.Lock()
+				errs = append(errs, err)
+				mu.Unlock()
+			}
+		})
+	}
+	wait.Wait()
+	return errors.Join(append(errs, h.Close())...)
+}
+
+func (h *Host) refuseNew() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+}
+
+// Close ends everything at once: what was not yet delivered is lost, peers are told that we closed. It
+// returns when no goroutine of the host is left and no callback will come any more.
+func (h *Host) Close() error {
+	h.refuseNew()
+	h.mu.Lock()
+	all := make([]*Session, 0, len(h.sessions))
+	for _, s := range h.sessions {
+		all = append(all, s)
+	}
+	h.mu.Unlock()
+	for _, s := range all {
+		s.end(&Error{Code: Closed, Op: "session", Peer: s.peer, Err: errHostClosed})
+	}
+	for _, s := range all {
+		<-s.closed
+	}
+	h.end()
+	err := h.carrier.close()
+	h.serving.Wait()
+	return err
+}
+
+var errHostClosed = errors.New("the host was closed")
+
+// nextIncarnation returns a number that rises from session to session, also over restarts as long as
+// the clock does: microseconds since 1970, with its low bits random so that it tells nobody our clock
+// to the microsecond and differs between two devices with one key. h.mu is held.
+func (h *Host) nextIncarnation() uint64 {
+	const random = 1<<10 - 1
+	var b [2]byte
+	_, _ = rand.Read(b[:])                        // never fails
+	now := uint64(max(time.Now().UnixMicro(), 1)) //nolint:gosec // positive
+	h.incarnation = max(now&^random|uint64(binary.BigEndian.Uint16(b[:]))&random, h.incarnation+1)
+	return h.incarnation
+}
+
+// hold returns the session with id for a handshake under way, making it if there is none. While one is
+// closing it waits for its end. release or an attach must follow.
+func (h *Host) hold(ctx context.Context, id peer.ID) (*Session, error) {
+	for {
+		s, err := h.tryHold(id)
+		if s != nil || err != nil {
+			return s, err
+		}
+		h.mu.Lock()
+		old := h.sessions[id]
+		h.mu.Unlock()
+		if old == nil {
+			continue
+		}
+		select {
+		case <-old.closed:
+		case <-ctx.Done():
+			return nil, ctxError(ctx, "dial", id)
+		}
+	}
+}
+
+// tryHold returns nil and no error if a session must end first.
+func (h *Host) tryHold(id peer.ID) (*Session, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, &Error{Code: Closed, Op: "session", Peer: id, Err: errHostClosed}
+	}
+	s := h.sessions[id]
+	if s == nil {
+		if len(h.sessions) >= h.cfg.MaxSessions {
+			return nil, &Error{Code: Limit, Op: "session", Peer: id, Err: errors.New("Config.MaxSessions is reached")}
+		}
+		s = newSession(h, id, h.nextIncarnation())
+		h.sessions[id] = s
+	} else if s.State() > StateEstablished || s.life.Err() != nil {
+		return nil, nil //nolint:nilnil // documented
+	}
+	s.holds++
+	return s, nil
+}
+
+// release ends a hold. If that was the last and no connection came of it, the session is dropped for
+// the reason err.
+func (h *Host) release(s *Session, err error) {
+	h.mu.Lock()
+	s.holds--
+	last := s.holds == 0
+	h.mu.Unlock()
+	if last && err != nil {
+		s.post(event{kind: evAbandon, err: err})
+	}
+}
+
+// forget tells everybody that a session has ended and then makes room for the next one.
+func (h *Host) forget(s *Session, cause error) {
+	h.receiverMu.Lock()
+	announced := s.announced
+	h.receiverMu.Unlock()
+	if announced {
+		h.receiver.down(s.peer, s.local, cause)
+	}
+	select {
+	case <-s.established:
+		h.notify(Event{Kind: Down, Session: s, Cause: cause})
+	default:
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.sessions[s.peer] == s {
+		delete(h.sessions, s.peer)
+	}
+}

@@ -1,0 +1,287 @@
+package socket
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"parley/peer"
+	"parley/wire"
+)
+
+// headStart is how long one address of a peer is tried alone before the next is tried beside it, as
+// Happy Eyeballs does (RFC 8305, 5).
+const headStart = 250 * time.Millisecond
+
+// Dial returns the established session with the peer id, making a connection to address ("host:port") if
+// there is none yet. If the peer dials us at the same time, both calls return the one session (C2).
+//
+// It fails with Authentication if another key answers there, in which case nothing has been sent to it,
+// or if the peer does not know our network secret; with Refused if we or the peer do not admit the
+// other; with Timeout if nobody answers within ctx or Config.HandshakeTimeout.
+func (h *Host) Dial(ctx context.Context, id peer.ID, address string) (*Session, error) {
+	if err := h.mayTalk(id); err != nil {
+		return nil, err
+	}
+	if s, ok := h.Session(id); ok && s.State() == StateEstablished {
+		return s, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.HandshakeTimeout)
+	defer cancel()
+	addrs, err := h.resolve(ctx, address)
+	if err != nil {
+		return nil, &Error{Code: CodeOf(err), Op: "dial", Peer: id, Err: err}
+	}
+	s, err := h.hold(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return h.race(ctx, s, addrs)
+}
+
+// race tries the addresses of a peer, each with a head start on the next. Attempts that lose go on by
+// themselves: what they bring merges into the session.
+func (h *Host) race(ctx context.Context, s *Session, addrs []*net.UDPAddr) (*Session, error) {
+	results := make(chan error, len(addrs))
+	var last error
+	started, failed := 0, 0
+	start := func() bool {
+		if !h.begin(s, started > 0) {
+			return false
+		}
+		addr := addrs[started]
+		started++
+		go func() {
+			defer h.serving.Done()
+			err := h.connect(ctx, s, addr)
+			h.release(s, err)
+			results <- err
+		}()
+		return true
+	}
+	if !start() {
+		return nil, &Error{Code: Closed, Op: "dial", Peer: s.peer, Err: errHostClosed}
+	}
+	timer := time.NewTimer(headStart)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.established:
+			if s.State() > StateEstablished {
+				return nil, s.fail("dial")
+			}
+			return s, nil
+		case err := <-results:
+			if err != nil {
+				failed++
+				last = err
+				if failed == len(addrs) {
+					return nil, last
+				}
+				timer.Reset(0)
+			}
+		case <-timer.C:
+			if started < len(addrs) && start() {
+				timer.Reset(headStart)
+			}
+		case <-ctx.Done():
+			if last != nil {
+				return nil, last
+			}
+			return nil, ctxError(ctx, "dial", s.peer)
+		case <-s.life.Done():
+			if last != nil {
+				return nil, last
+			}
+			return nil, s.fail("dial")
+		}
+	}
+}
+
+// begin counts an attempt in the host and, unless it is the first, which already does, in the session.
+func (h *Host) begin(s *Session, another bool) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
+	if another {
+		s.holds++
+	}
+	h.serving.Add(1)
+	return true
+}
+
+// connect makes one connection and adds it to the session. The end of ctx stops it only before Hello:
+// after that the peer may already rely on the connection.
+func (h *Host) connect(ctx context.Context, s *Session, addr net.Addr) error {
+	c, err := h.carrier.dial(ctx, addr, s.peer)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(s.life, h.cfg.HandshakeTimeout)
+	defer cancel()
+	err = h.introduce(ctx, s, c)
+	if err != nil {
+		c.close(farewellOf(err), "")
+	}
+	return err
+}
+
+// introduce is the dialler's half of the handshake above the connection: Hello, and the peer's Accept.
+// Until Accept has come, nothing but Hello is sent: TLS tells a dialler nothing of whether it was
+// accepted.
+func (h *Host) introduce(ctx context.Context, s *Session, c connection) error {
+	ekm, err := c.export(exporterLabel, nil, exporterSize)
+	if err != nil {
+		return err
+	}
+	control, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = control.setReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	out, err := wire.Preamble{Kind: wire.StreamControl}.Append(nil)
+	if err == nil {
+		out, err = wire.AppendControl(out, &wire.Control{Kind: &wire.ControlHello{Hello: &wire.Hello{
+			Version: wire.Version, Incarnation: s.local, PeerIncarnation: s.remote.Load(), Proof: h.prover.proof(dialler, h.id, s.peer, ekm),
+			Agent: agent, Lanes: uint32(h.cfg.Lanes), MaxBlock: uint64(h.cfg.MaxBlock), //nolint:gosec // both are positive and small
+		}}})
+	}
+	if err != nil {
+		return &Error{Code: Internal, Op: "dial", Peer: s.peer, Err: err}
+	}
+	if _, err = control.Write(out); err != nil {
+		return handshakeError(ctx, c, "dial", err)
+	}
+	frames := bufio.NewReaderSize(control, controlBuffer)
+	frame, err := wire.ReadControl(frames)
+	if err != nil {
+		return handshakeError(ctx, c, "dial", err)
+	}
+	accept := frame.GetAccept()
+	switch {
+	case accept == nil:
+		return violation(s.peer, "the first frame is not Accept")
+	case accept.GetVersion() != wire.Version:
+		return &Error{Code: Version, Op: "dial", Peer: s.peer, Err: fmt.Errorf("the peer speaks version %d", accept.GetVersion())}
+	case !h.prover.check(accept.GetProof(), listener, h.id, s.peer, ekm):
+		return &Error{Code: Authentication, Op: "dial", Peer: s.peer, Err: errSecret}
+	case accept.GetPeerIncarnation() != s.local:
+		return violation(s.peer, "Accept is for another session")
+	case !s.bind(accept.GetIncarnation()):
+		return &Error{Code: Superseded, Op: "dial", Peer: s.peer, Err: errors.New("the peer began anew meanwhile")}
+	}
+	return s.join(ctx, c, control, frames, true, accept.GetMaxBlock())
+}
+
+var errSecret = errors.New("the peer does not have our network secret")
+
+const (
+	agent         = "parley-go"
+	controlBuffer = 512 // control frames are rare and mostly below 100 bytes
+)
+
+// join adds a connection to the session.
+func (s *Session) join(ctx context.Context, c connection, control stream, frames *bufio.Reader, dialled bool, peerMaxBlock uint64) error {
+	_ = control.setReadDeadline(time.Time{})
+	n, err := newLink(s, c, control, frames, dialled)
+	if err != nil {
+		return err
+	}
+	s.peerMaxBlock.Store(int64(min(peerMaxBlock, wire.MaxPayload))) //nolint:gosec // bounded
+	reply := make(chan error, 1)
+	select {
+	case s.events <- event{kind: evAttach, link: n, reply: reply}:
+		return <-reply
+	case <-s.life.Done():
+		return s.fail("handshake")
+	case <-ctx.Done():
+		return ctxError(ctx, "handshake", s.peer)
+	}
+}
+
+// handshakeError prefers why the connection died, if it did, and then the end of ctx.
+func handshakeError(ctx context.Context, c connection, op string, err error) error {
+	var syntax *wire.SyntaxError
+	switch {
+	case c.context().Err() != nil:
+		return context.Cause(c.context())
+	case ctx.Err() != nil:
+		return ctxError(ctx, op, c.peer())
+	case errors.As(err, &syntax):
+		return violation(c.peer(), err.Error())
+	}
+	return err
+}
+
+// farewellOf is the code with which a connection ends whose handshake failed of err.
+func farewellOf(err error) closeCode {
+	if code, ok := codeToClose[CodeOf(err)]; ok {
+		return code
+	}
+	return closeInternal
+}
+
+// mayTalk checks that id is a peer that we admit.
+func (h *Host) mayTalk(id peer.ID) error {
+	switch {
+	case id.IsZero():
+		return &Error{Code: Refused, Op: "dial", Err: errors.New("no peer id given")}
+	case id == h.id:
+		return &Error{Code: Refused, Op: "dial", Peer: id, Err: errors.New("that is our own key")}
+	case h.cfg.Admit == nil:
+		return nil
+	}
+	if err := h.cfg.Admit(id); err != nil {
+		return &Error{Code: Refused, Op: "dial", Peer: id, Err: err}
+	}
+	return nil
+}
+
+// resolve turns "host:port" into addresses that our socket can reach.
+func (h *Host) resolve(ctx context.Context, address string) ([]*net.UDPAddr, error) {
+	host, portText, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, &Error{Code: Refused, Op: "resolve", Err: fmt.Errorf("%q is not host:port", address)}
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil || port == 0 {
+		return nil, &Error{Code: Refused, Op: "resolve", Err: fmt.Errorf("%q is not a port between 1 and 65535", portText)}
+	}
+	var ips []netip.Addr
+	if ip, err := netip.ParseAddr(host); err == nil {
+		ips = []netip.Addr{ip}
+	} else if ips, err = net.DefaultResolver.LookupNetIP(ctx, "ip", host); err != nil {
+		return nil, &Error{Code: Refused, Op: "resolve", Err: err}
+	}
+	var out []*net.UDPAddr
+	for _, ip := range ips {
+		if h.reaches(ip.Unmap()) {
+			out = append(out, net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip.Unmap(), uint16(port))))
+		}
+	}
+	if len(out) == 0 {
+		return nil, &Error{Code: Refused, Op: "resolve", Err: fmt.Errorf("the socket %s cannot reach %s: other IP version", h.Addr(), host)}
+	}
+	return out, nil
+}
+
+// reaches reports whether our socket's IP version fits.
+func (h *Host) reaches(ip netip.Addr) bool {
+	ua, ok := h.Addr().(*net.UDPAddr)
+	if !ok {
+		return true
+	}
+	local := ua.AddrPort().Addr()
+	if local.IsUnspecified() && !local.Is4() { // bound to [::]: both
+		return true
+	}
+	return local.Unmap().Is4() == ip.Is4()
+}

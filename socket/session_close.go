@@ -1,0 +1,133 @@
+package socket
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"parley/wire"
+)
+
+// closeWait bounds each step of a graceful close that waits for the peer.
+const closeWait = 10 * time.Second
+
+var errGraceful = errors.New("closed by us")
+
+// Close ends the session gracefully: new sends fail at once, everything accepted before is delivered and
+// confirmed by the peer, both sides' connections end. It returns nil then, and otherwise an error that
+// says what is not known to have arrived. It waits until ctx ends, or for Config.SendTimeout if ctx has
+// no deadline; then the session is cut off. Byte streams end with the session: what a reader has not
+// read by then is lost.
+func (s *Session) Close(ctx context.Context) error {
+	s.post(event{kind: evClose})
+	ctx, cancel := s.withSendTimeout(ctx)
+	defer cancel()
+	select {
+	case <-s.closed:
+	case <-ctx.Done():
+		err := &Error{Code: Timeout, Op: "close", Peer: s.peer, Err: s.undelivered()}
+		s.end(err)
+		<-s.closed
+		return err
+	}
+	if err := s.Err(); !isClose(err, closeGraceful) {
+		return err
+	}
+	return nil
+}
+
+// beginClose starts to flush.
+func (l *loop) beginClose(local bool) error {
+	c := &l.closing
+	c.local = c.local || local
+	c.asked = c.asked || !local
+	if l.State() == StateHandshaking {
+		return l.gracefulCause()
+	}
+	if c.active {
+		return l.advanceClose()
+	}
+	c.active = true
+	l.state.Store(int32(StateClosing))
+	close(l.closingc)
+	if !local {
+		c.over = time.NewTimer(closeWait)
+	}
+	for _, lane := range l.lanesOut() {
+		lane.finish()
+	}
+	flushed := l.sends.close()
+	l.handing.Go(func() {
+		select {
+		case <-flushed:
+			l.post(event{kind: evFlushed})
+		case <-l.life.Done():
+		}
+	})
+	return nil
+}
+
+// peerClose handles a Close frame: for one link that the peer leaves, or for the session.
+func (l *loop) peerClose(n *link, f *wire.Close) error {
+	switch closeCode(f.GetReason()) {
+	case closeDrained:
+		n.drainHeard = true
+		l.maybeDrained(n)
+		return nil
+	case closeGraceful:
+		return l.beginClose(false)
+	}
+	return violation(l.peer, "Close for reason "+strconv.FormatUint(uint64(f.GetReason()), 10))
+}
+
+// advanceClose says what is due once everything of ours has been delivered.
+func (l *loop) advanceClose() error {
+	c, on := &l.closing, l.current.Load()
+	if !c.flushed || on == nil {
+		return nil
+	}
+	if c.local && !c.said {
+		c.said = true
+		on.say(closeFrame(closeGraceful, ""))
+	}
+	if c.asked && !c.answered {
+		c.answered = true
+		on.say(&wire.Control{Kind: &wire.ControlClosed{Closed: &wire.Closed{}}})
+	}
+	if c.over == nil {
+		c.over = time.NewTimer(closeWait)
+	}
+	return nil
+}
+
+// gracefulCause is what a session ends of after a graceful close, on either side.
+func (l *loop) gracefulCause() error {
+	if l.closing.local {
+		return &Error{Code: Closed, Op: "session", Peer: l.peer, Err: errGraceful, close: closeGraceful + 1}
+	}
+	return &PeerError{Code: Closed, Op: "session", Peer: l.peer, close: closeGraceful + 1}
+}
+
+// isClose reports whether err is the peer's, or our own, closing of a connection with this code.
+func isClose(err error, code closeCode) bool {
+	var mine *Error
+	var theirs *PeerError
+	switch {
+	case errors.As(err, &theirs):
+		return theirs.close == code+1
+	case errors.As(err, &mine):
+		return mine.close == code+1
+	}
+	return false
+}
+
+func closeFrame(reason closeCode, message string) *wire.Control {
+	return &wire.Control{Kind: &wire.ControlClose{Close: &wire.Close{Reason: uint32(reason), Message: message}}} //nolint:gosec // small numbers
+}
+
+func pongFrame(p *wire.Ping, now time.Time) *wire.Control {
+	return &wire.Control{Kind: &wire.ControlPong{Pong: &wire.Pong{
+		Nonce: p.GetNonce(), SendTime: p.GetSendTime(), ReceiveTime: uint64(max(now.UnixMicro(), 0)), //nolint:gosec // not negative
+	}}}
+}

@@ -1,0 +1,87 @@
+package socket
+
+import (
+	"context"
+	"errors"
+
+	"parley/wire"
+)
+
+// maxBestEffort is how many best-effort blocks may wait for a connection that is congested.
+const maxBestEffort = 64
+
+// SendBestEffort sends a block without reliability if it fits in a packet; it may be lost, doubled or
+// overtake others, and it is dropped and counted when the connection cannot take it at once (B2). A
+// block that does not fit is promoted to reliable: as Send, with the given lane. The block is copied.
+func (s *Session) SendBestEffort(ctx context.Context, lane uint64, block []byte) error {
+	if err := s.usable("send"); err != nil {
+		return err
+	}
+	if len(block) > maxDatagram {
+		return s.Send(ctx, lane, block)
+	}
+	s.datagrams.Do(func() {
+		s.lanesMu.Lock() // as for lanes: finish waits for it before it waits for the goroutines
+		defer s.lanesMu.Unlock()
+		if s.sends.enter() {
+			s.handing.Go(s.sendDatagrams)
+		}
+	})
+	b := append(append(make([]byte, 0, 1+len(block)), byte(lane%wire.MaxLanes)), block...)
+	select {
+	case s.bestEffort <- b:
+	default:
+		s.dropped.Add(1)
+	}
+	return nil
+}
+
+// maxDatagram is what surely fits: QUIC's minimum packet of 1200 bytes less its own overhead.
+const maxDatagram = 1100
+
+// sendDatagrams hands datagrams to the connection, which may block. A block that turns out not to fit
+// this path is promoted after all.
+func (s *Session) sendDatagrams() {
+	defer s.sends.leave()
+	for {
+		var b []byte
+		select {
+		case b = <-s.bestEffort:
+		case <-s.life.Done():
+			return
+		case <-s.closingc:
+			if len(s.bestEffort) == 0 {
+				return
+			}
+			continue
+		}
+		on := s.current.Load()
+		if on == nil {
+			s.dropped.Add(1)
+			continue
+		}
+		err := on.sendDatagram(b)
+		if errors.Is(err, TooLarge) {
+			err = s.outLane(uint64(b[0])).send(s.life, b[1:])
+		}
+		if err != nil {
+			s.dropped.Add(1)
+		}
+	}
+}
+
+// receiveDatagrams hands up what comes as datagrams.
+func (n *link) receiveDatagrams() {
+	if n.session.host.awaitReceiver(n.context()) != nil {
+		return
+	}
+	for {
+		b, err := n.receiveDatagram(n.context())
+		if err != nil {
+			return
+		}
+		if len(b) > 0 {
+			n.session.hand(b[1:])
+		}
+	}
+}
