@@ -258,6 +258,28 @@ func TestHeaderAppendRefuses(t *testing.T) {
 	}
 }
 
+// A Header may be used again, and its payload cannot grow into what follows the
+// block in the caller's buffer.
+func TestHeaderParseReuse(t *testing.T) {
+	long, short := longestHeader(), Header{Type: 1}
+	b, err := long.Append(nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var h Header
+	if _, err := h.Parse(b); err != nil {
+		t.Fatal(err)
+	}
+	if b, err = short.Append(nil, 2); err != nil {
+		t.Fatal(err)
+	}
+	b = append(b, "hi, next block"...)
+	payload, err := h.Parse(b[:len(b)-len(", next block")])
+	if err != nil || h != short || string(payload) != "hi" || cap(payload) != 2 {
+		t.Errorf("read %+v, %q with room for %d, %v; want %+v", h, payload, cap(payload), err, short)
+	}
+}
+
 // Fields that a later version may define are refused wherever they stand, until
 // a capability says otherwise.
 func TestHeaderRefusesUnknownFields(t *testing.T) {
