@@ -10,29 +10,45 @@ import (
 	"parley/schema/parleyv1"
 )
 
-// The frames of the control stream; their fields are described in
-// schema/parley/v1/control.proto.
+// The frames of the control stream. Their fields, with units and bounds, are
+// described in schema/parley/v1/control.proto.
 type (
-	Control   = parleyv1.Control
-	Hello     = parleyv1.Hello
-	Accept    = parleyv1.Accept
-	Ack       = parleyv1.Ack
-	Close     = parleyv1.Close
-	Closed    = parleyv1.Closed
-	Ping      = parleyv1.Ping
-	Pong      = parleyv1.Pong
+	// Control is one frame, of the kind that its field Kind holds.
+	Control = parleyv1.Control
+	// Hello is the dialler's first frame.
+	Hello = parleyv1.Hello
+	// Accept is the listener's answer to Hello.
+	Accept = parleyv1.Accept
+	// Ack says what has arrived.
+	Ack = parleyv1.Ack
+	// Close begins the end of a session.
+	Close = parleyv1.Close
+	// Closed answers Close.
+	Closed = parleyv1.Closed
+	// Ping asks for a Pong.
+	Ping = parleyv1.Ping
+	// Pong answers a Ping.
+	Pong = parleyv1.Pong
+	// LaneCount counts the blocks of one lane since the session began.
 	LaneCount = parleyv1.LaneCount
 )
 
-// Wrappers for the kinds of frame: a Control's Kind holds a pointer to one.
+// What a Control's Kind holds: a pointer to one of these.
 type (
-	ControlHello  = parleyv1.Control_Hello
+	// ControlHello makes a Hello a kind of frame.
+	ControlHello = parleyv1.Control_Hello
+	// ControlAccept makes an Accept a kind of frame.
 	ControlAccept = parleyv1.Control_Accept
-	ControlAck    = parleyv1.Control_Ack
-	ControlClose  = parleyv1.Control_Close
+	// ControlAck makes an Ack a kind of frame.
+	ControlAck = parleyv1.Control_Ack
+	// ControlClose makes a Close a kind of frame.
+	ControlClose = parleyv1.Control_Close
+	// ControlClosed makes a Closed a kind of frame.
 	ControlClosed = parleyv1.Control_Closed
-	ControlPing   = parleyv1.Control_Ping
-	ControlPong   = parleyv1.Control_Pong
+	// ControlPing makes a Ping a kind of frame.
+	ControlPing = parleyv1.Control_Ping
+	// ControlPong makes a Pong a kind of frame.
+	ControlPong = parleyv1.Control_Pong
 )
 
 // Version is the version of the protocol that this package speaks.

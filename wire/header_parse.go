@@ -48,13 +48,14 @@ func (h *Header) Parse(b []byte) (payload []byte, err error) {
 		}
 	}
 	if i < len(b) && b[i] == tagFlags {
-		at, v := i, uint64(0)
-		if v, i, err = field(b, i, math.MaxUint32); err != nil {
+		v, next, err := field(b, i, math.MaxUint32)
+		if err != nil {
 			return nil, err
 		}
 		if h.Flags = Flags(v); h.Flags&^knownFlags != 0 {
-			return nil, fault(b, at, UnknownFlag)
+			return nil, fault(b, i, UnknownFlag)
 		}
+		i = next
 	}
 	if i < len(b) && b[i] == tagTimeout {
 		var us uint64

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -290,7 +291,11 @@ func TestHeaderRefusesUnknownFields(t *testing.T) {
 	}
 	for _, number := range []protowire.Number{14, 16, 2047, protowire.MaxValidNumber} {
 		unknown := protowire.AppendVarint(protowire.AppendTag(nil, number, protowire.VarintType), 1)
-		for _, b := range [][]byte{append(known[:7:7], unknown...), append(known[:7:7], append(unknown, known[7:]...)...), append(known[:len(known):len(known)], unknown...)} {
+		for _, b := range [][]byte{
+			slices.Concat(known[:7], unknown),            // instead of the payload
+			slices.Concat(known[:7], unknown, known[7:]), // before it
+			slices.Concat(known, unknown),                // after it
+		} {
 			var syntax *SyntaxError
 			if _, err := h.Parse(b); !errors.As(err, &syntax) || (syntax.Reason != UnknownField && syntax.Reason != UnexpectedData) {
 				t.Errorf("field %d: %x: %v", number, b, err)

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"math"
 )
@@ -99,9 +100,10 @@ func ReadPreamble(r io.ByteReader) (Preamble, error) {
 
 // inField adds to the error of a read where it happened.
 func inField(name string, err error) error {
-	if e, ok := err.(*SyntaxError); ok {
-		e.Field = name
-		return e
+	var syntax *SyntaxError
+	if errors.As(err, &syntax) {
+		syntax.Field = name
+		return syntax
 	}
 	return unexpectedEOF(err)
 }
