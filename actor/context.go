@@ -88,6 +88,9 @@ type Timer struct {
 // was stopped before. Only the process itself may call it, in its turn.
 func (t *Timer) Stop() bool {
 	x := t.ref.extras
+	if x == nil {
+		return false
+	}
 	if _, ok := x.timers[t]; !ok {
 		return false
 	}

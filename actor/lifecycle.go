@@ -18,6 +18,9 @@ func (r *Ref) begin() {
 	if r.phase == restarting {
 		r.phase = alive
 		r.recv = r.restarts.policy.New()
+		if r.recv == nil {
+			panic("Restart.New returned nil")
+		}
 	}
 	if s, ok := r.recv.(Starter); ok {
 		s.Start((*Context)(r))

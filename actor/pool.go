@@ -31,11 +31,11 @@ type PoolConfig struct {
 // which costs more than the turn.
 //
 // It keeps as many workers as there are processors and adds some while work is
-// queued and the workers make no progress, so that handlers that block delay
-// the others by milliseconds only (A6). Added workers leave when they have had
-// nothing to do for a while. Work waits in one queue, first in, first out; the
-// queue has no bound of its own, but a process is in it at most once, and
-// whoever calls Go bounds what it starts.
+// queued and the workers are blocked, so that handlers that block delay the
+// others by milliseconds only (A6). Added workers leave when they are of no use
+// any more. Work waits in one queue, first in, first out; the queue has no
+// bound of its own, but a process is in it at most once, and whoever calls Go
+// bounds what it starts.
 //
 // All methods may be called concurrently.
 type Pool struct {
@@ -43,13 +43,13 @@ type Pool struct {
 	log        *slog.Logger
 	done       chan struct{} // closed when closed and the last worker has left
 
-	mu      sync.Mutex
-	queue   ring
-	idle    []*worker // the most recently used last
-	workers int
-	running int // workers inside a task
-	closed  bool
-	panics  uint64
+	mu     sync.Mutex
+	queue  ring
+	all    []*worker
+	idle   []*worker // of all; the most recently used last
+	waking bool      // an idle worker was told to look at the queue and has not yet
+	closed bool
+	panics uint64
 
 	monitor monitor
 }
@@ -57,13 +57,9 @@ type Pool struct {
 // task is a turn of a process or a function.
 type task interface {
 	// run does a bounded amount of work and reports whether to queue the task
-	// again, behind what already waits.
-	run(*Pool) (again bool)
-}
-
-type worker struct {
-	wake  chan task // capacity 1; nil tells an idle worker to leave
-	epoch uint64    // monitor.epoch when the current task began
+	// again, behind what already waits. It calls w.progress for each piece of
+	// work.
+	run(w *worker) (again bool)
 }
 
 // PoolStats is a snapshot of a Pool.
@@ -101,7 +97,7 @@ func (p *Pool) Go(f func()) error {
 func (p *Pool) Stats() PoolStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return PoolStats{Workers: p.workers, Idle: len(p.idle), Queued: p.queue.n, Panics: p.panics}
+	return PoolStats{Workers: len(p.all), Idle: len(p.idle), Queued: p.queue.n, Panics: p.panics}
 }
 
 // Close refuses new work, waits until what was accepted has run, and returns
@@ -113,11 +109,11 @@ func (p *Pool) Close(ctx context.Context) error {
 	if !p.closed {
 		p.closed = true
 		for _, w := range p.idle {
-			w.wake <- nil
+			w.wake <- false
+			p.remove(w)
 		}
-		p.workers -= len(p.idle)
 		p.idle = nil
-		p.leaveIfLast()
+		p.endIfEmpty()
 	}
 	p.mu.Unlock()
 	select {
@@ -133,93 +129,67 @@ func (p *Pool) Close(ctx context.Context) error {
 	}
 }
 
-// submit queues t or hands it to an idle worker. It reports false, and does
-// nothing, if the pool is closed.
+// submit queues t. It reports false, and does nothing, if the pool is closed.
+//
+// An idle worker is woken, not handed t: whoever is free first takes it, which
+// for a message that answers another is usually the worker that sent it, with
+// everything still in its cache.
 func (p *Pool) submit(t task) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case p.closed:
+	if p.closed {
 		return false
-	case len(p.idle) > 0:
-		w := p.idle[len(p.idle)-1]
-		p.idle = p.idle[:len(p.idle)-1]
-		p.monitor.leastIdle = min(p.monitor.leastIdle, len(p.idle))
-		p.began(w)
-		w.wake <- t
-	case p.workers < p.warm:
-		p.start(t)
-	default:
-		p.queue.push(t)
-		p.watchProgress()
 	}
+	p.queue.push(t)
+	p.stir()
 	return true
 }
 
-// start adds a worker. The caller holds mu.
-func (p *Pool) start(t task) {
-	w := &worker{wake: make(chan task, 1)}
-	p.workers++
-	p.began(w)
-	go p.work(w, t)
+// stir sees to it that somebody takes what is queued, which is something. The
+// caller holds mu.
+func (p *Pool) stir() {
+	switch {
+	case len(p.idle) > 0:
+		p.wakeOne()
+	case len(p.all) < p.warm:
+		p.start()
+	default:
+		p.watchProgress()
+	}
 }
 
-func (p *Pool) work(w *worker, t task) {
-	returned := false
-	defer func() {
-		if !returned {
-			p.lost(w)
-		}
-	}()
-	for t != nil {
-		again := t.run(p)
-		t = p.next(w, t, again)
-	}
-	returned = true
-}
-
-// next ends w's task t and waits for another; nil means leave.
-func (p *Pool) next(w *worker, t task, again bool) task {
-	p.mu.Lock()
-	p.finished(w)
-	if again {
-		p.queue.push(t)
-	}
-	if p.queue.n > 0 {
-		t = p.queue.pop()
-		p.began(w)
-		p.mu.Unlock()
-		return t
-	}
-	if p.closed {
-		p.workers--
-		p.leaveIfLast()
-		p.mu.Unlock()
-		return nil
-	}
-	p.idle = append(p.idle, w)
-	p.watchIdle()
-	p.mu.Unlock()
-	return <-w.wake
-}
-
-// lost replaces a worker whose task called runtime.Goexit.
-func (p *Pool) lost(w *worker) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.finished(w)
-	if p.queue.n > 0 {
-		p.began(w)
-		go p.work(w, p.queue.pop())
+// wakeOne has an idle worker look at the queue, unless one is about to: that
+// one will stir if it finds more than it can take. The caller holds mu.
+func (p *Pool) wakeOne() {
+	if p.waking {
 		return
 	}
-	p.workers--
-	p.leaveIfLast()
+	p.waking = true
+	w := p.idle[len(p.idle)-1]
+	p.idle = p.idle[:len(p.idle)-1]
+	p.monitor.leastIdle = min(p.monitor.leastIdle, len(p.idle))
+	w.wake <- true
 }
 
-// leaveIfLast ends the pool once it is closed and empty. The caller holds mu.
-func (p *Pool) leaveIfLast() {
-	if p.closed && p.workers == 0 {
+// start adds a worker. The caller holds mu.
+func (p *Pool) start() {
+	w := &worker{pool: p, wake: make(chan bool, 1), at: len(p.all)}
+	p.all = append(p.all, w)
+	go w.work()
+}
+
+// remove forgets a worker. The caller holds mu.
+func (p *Pool) remove(w *worker) {
+	last := len(p.all) - 1
+	p.all[w.at] = p.all[last]
+	p.all[w.at].at = w.at
+	p.all[last] = nil
+	p.all = p.all[:last]
+}
+
+// endIfEmpty ends a closed pool with its last worker. The caller holds mu.
+func (p *Pool) endIfEmpty() {
+	if p.closed && len(p.all) == 0 {
 		p.monitor.stop()
 		close(p.done)
 	}
@@ -228,9 +198,11 @@ func (p *Pool) leaveIfLast() {
 // function is a task made of a func given to Go.
 type function func()
 
-func (f function) run(p *Pool) bool {
+func (f function) run(w *worker) bool {
+	w.progress()
 	defer func() {
 		if v := recover(); v != nil {
+			p := w.pool
 			p.mu.Lock()
 			p.panics++
 			p.mu.Unlock()

@@ -1,17 +1,23 @@
 package actor
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
-// Tuning of the pool's growth; local to this package.
+// Tuning of the pool's size; local to this package.
 const (
-	// progressMin is how long a task may hold its worker, while others wait,
-	// before it counts as blocked. It is far above the microseconds of a turn
-	// that only computes, and short enough that handlers which wait one
-	// millisecond each for a database still get as many workers as they need.
-	progressMin = 250 * time.Microsecond
-	// progressMax is the longest pause between two looks at a queue that is
-	// not empty: a pool that is merely busy is looked at ever more rarely.
-	progressMax = 4 * time.Millisecond
+	// lookMin is how long a piece of work may hold its worker, while others
+	// wait, before it counts as blocked. It is far above the microseconds of a
+	// handler that only computes, and short enough that handlers which wait
+	// one millisecond each for a database get as many workers as they need.
+	lookMin = 250 * time.Microsecond
+	// lookMax is the longest pause between two looks at a queue that is not
+	// empty, reached when what lacks is processors.
+	lookMax = 4 * time.Millisecond
+	// starvedLooks is how many looks in a row must find no progress before the
+	// pool grows although the processors are all busy.
+	starvedLooks = 3
 	// idleTime is how long a worker beyond the warm ones waits for work before
 	// it leaves; it leaves within twice that time.
 	idleTime = time.Second
@@ -20,15 +26,18 @@ const (
 // monitor is the part of a Pool that decides how many workers there are. Both
 // of its timers run only while there is something to decide, so that an idle
 // pool is silent: no wake-ups, and nothing that virtual time would have to
-// step over. Pool.mu guards it.
+// step over. Pool.mu guards it but for epoch.
 type monitor struct {
-	// Work is divided into epochs by the looks at the queue. A worker whose
-	// task began in an earlier epoch is stuck.
-	epoch    uint64
-	fresh    int // workers whose task began in this epoch
+	// Looks at the queue divide time into epochs. A worker whose current piece
+	// of work began in an earlier epoch is stuck: blocked, or waiting for a
+	// processor, or computing for long.
+	epoch    atomic.Uint32
 	watching bool
 	interval time.Duration
-	progress *time.Timer
+	looked   time.Time
+	look     *time.Timer
+	starved  int // looks in a row that came late and found no progress
+	retire   int // workers that should leave when they are done
 
 	leastIdle int // smallest number of idle workers since the last reaping
 	reaping   bool
@@ -36,76 +45,97 @@ type monitor struct {
 }
 
 func (m *monitor) stop() {
-	if m.progress != nil {
-		m.progress.Stop()
+	if m.look != nil {
+		m.look.Stop()
 	}
 	if m.reap != nil {
 		m.reap.Stop()
 	}
 }
 
-// began and finished note that w took or completed a task. The caller holds mu.
-func (p *Pool) began(w *worker) {
-	w.epoch = p.monitor.epoch
-	p.monitor.fresh++
-	p.running++
-}
-
-func (p *Pool) finished(w *worker) {
-	if w.epoch == p.monitor.epoch {
-		p.monitor.fresh--
-	}
-	p.running--
-}
-
 // watchProgress sees to it that the queue, which is not empty, is looked at.
 // The caller holds mu.
 func (p *Pool) watchProgress() {
 	m := &p.monitor
-	if m.watching || p.workers >= p.most {
+	if m.watching || len(p.all) >= p.most {
 		return
 	}
 	m.watching = true
-	m.interval = progressMin
-	m.epoch++
-	m.fresh = 0
-	if m.progress == nil {
-		m.progress = time.AfterFunc(m.interval, p.checkProgress)
+	m.starved = 0
+	p.lookAgain(lookMin)
+}
+
+// lookAgain begins an epoch. The caller holds mu.
+func (p *Pool) lookAgain(after time.Duration) {
+	m := &p.monitor
+	m.epoch.Add(1)
+	m.interval = after
+	m.looked = time.Now()
+	if m.look == nil {
+		m.look = time.AfterFunc(after, p.lookAtQueue)
 	} else {
-		m.progress.Reset(m.interval)
+		m.look.Reset(after)
 	}
 }
 
-// checkProgress adds a worker for each stuck one if they are so many that the
-// queue suffers: at least half of the workers, or so many that fewer than the
-// warm number are left. Long computations look stuck too; then the added
-// workers share the processors as goroutines do, which costs their stacks.
-func (p *Pool) checkProgress() {
+// lookAtQueue adds a worker for each stuck one if they are so many that the
+// queue suffers: at least half, or so many that fewer than the warm number make
+// progress.
+//
+// More workers help against blocking and not against a lack of processors. Two
+// things tell that it is the latter: a worker that is ready to take a task has
+// not got round to it, or the look itself comes late. After a late look the
+// pool grows only if no worker has made progress for several looks.
+func (p *Pool) lookAtQueue() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := &p.monitor
-	if p.queue.n == 0 || p.workers >= p.most {
+	m.retire = 0
+	if p.queue.n == 0 || len(p.all) >= p.most {
 		m.watching = false
 		return
 	}
-	stuck := p.running - m.fresh
-	m.epoch++
-	m.fresh = 0
-	m.interval = min(2*m.interval, progressMax)
-	if stuck > 0 && (p.running-stuck < p.warm || 2*stuck >= p.running) {
-		for range min(stuck, p.queue.n, p.most-p.workers) {
-			p.start(p.queue.pop())
+	epoch := m.epoch.Load()
+	fresh, stuck := 0, 0
+	for _, w := range p.all {
+		switch {
+		case !w.busy:
+		case w.epoch.Load() == epoch:
+			fresh++
+		default:
+			stuck++
 		}
-		m.interval = progressMin
 	}
-	m.progress.Reset(m.interval)
+	ready := len(p.all) - len(p.idle) - fresh - stuck
+	grow := ready == 0 && stuck > 0 && (fresh < p.warm || fresh <= stuck)
+	late := time.Since(m.looked) > 2*m.interval
+	if late && fresh == 0 {
+		m.starved++
+	} else {
+		m.starved = 0
+	}
+	if grow && (!late || m.starved >= starvedLooks) {
+		for range min(stuck, p.queue.n, p.most-len(p.all)) {
+			p.start()
+		}
+		p.lookAgain(lookMin)
+		return
+	}
+	if ready > p.warm {
+		m.retire = min(ready/2, len(p.all)-p.warm)
+	}
+	if ready > 0 || late {
+		p.lookAgain(min(2*m.interval, lookMax))
+	} else {
+		p.lookAgain(lookMin)
+	}
 }
 
 // watchIdle sees to it that surplus idle workers leave. The caller holds mu and
 // has just added one.
 func (p *Pool) watchIdle() {
 	m := &p.monitor
-	if m.reaping || p.workers <= p.warm {
+	if m.reaping || len(p.all) <= p.warm {
 		return
 	}
 	m.reaping = true
@@ -123,16 +153,14 @@ func (p *Pool) reapIdle() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := &p.monitor
-	n := min(m.leastIdle, p.workers-p.warm, len(p.idle))
-	if n > 0 {
-		for _, w := range p.idle[:n] {
-			w.wake <- nil
-		}
-		p.idle = append(p.idle[:0:0], p.idle[n:]...)
-		p.workers -= n
+	n := max(0, min(m.leastIdle, len(p.all)-p.warm, len(p.idle)))
+	for _, w := range p.idle[:n] {
+		w.wake <- false
+		p.remove(w)
 	}
+	p.idle = append(p.idle[:0:0], p.idle[n:]...)
 	m.leastIdle = len(p.idle)
-	if p.closed || p.workers <= p.warm || len(p.idle) == 0 {
+	if p.closed || len(p.all) <= p.warm || len(p.idle) == 0 {
 		m.reaping = false
 		return
 	}

@@ -194,27 +194,29 @@ func (r *Ref) enqueue() {
 	if !r.pool.submit(r) {
 		// A pool closed before its systems: let them end all the same.
 		go func() {
-			for r.run(r.pool) {
+			w := &worker{pool: r.pool}
+			for r.run(w) {
 			}
 		}()
 	}
 }
 
 // run is a turn.
-func (r *Ref) run(*Pool) (again bool) {
+func (r *Ref) run(w *worker) (again bool) {
 	returned := false
 	defer func() {
 		if !returned { // runtime.Goexit: the worker is lost, the process goes on
 			r.enqueue()
 		}
 	}()
-	again = r.turn()
+	again = r.turn(w)
 	returned = true
 	return again
 }
 
-func (r *Ref) turn() (again bool) {
+func (r *Ref) turn(w *worker) (again bool) {
 	for range turnBudget {
+		w.progress()
 		switch {
 		case r.failure != nil:
 			r.fail()
@@ -302,9 +304,6 @@ func (r *Ref) deliver(msg any) {
 	r.core.InvokeUserMessage(msg)
 }
 
-// receive, start and stopHook run the Receiver's code. A panic or Goexit in it
-// is left in failure and goes no further, except that Goexit ends the goroutine.
-
 func (r *Ref) receive(msg any) {
 	var g guard
 	defer g.leave(r)
@@ -312,6 +311,8 @@ func (r *Ref) receive(msg any) {
 	g.returned = true
 }
 
+// guard stands around the Receiver's code: a panic or Goexit in it is left in
+// Ref.failure and goes no further, except that Goexit ends the goroutine.
 type guard struct{ returned bool }
 
 func (g *guard) leave(r *Ref) {
