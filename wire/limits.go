@@ -40,7 +40,7 @@ const (
 
 	// MaxControlFrame is the length in bytes of the longest control frame. The
 	// longest that passes the other limits, a Hello with 64 capabilities and 64
-	// lanes, has some 1,500.
+	// lanes, has some 1,400.
 	MaxControlFrame = 4 << 10
 
 	// MaxLanes is how many lanes a session may have in one direction. With 64,

@@ -100,8 +100,7 @@ func ReadPreamble(r io.ByteReader) (Preamble, error) {
 
 // inField adds to the error of a read where it happened.
 func inField(name string, err error) error {
-	var syntax *SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*SyntaxError](err); ok {
 		syntax.Field = name
 		return syntax
 	}
