@@ -1,0 +1,293 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/protobuf/proto"
+
+	"parley/dispatch/internal/router"
+	"parley/wire"
+)
+
+var (
+	errOver      = errors.New("the conversation is over")
+	errNotInTurn = errors.New("only in a turn of the conversation")
+	errNoRequest = errors.New("no message is being handled that could be answered")
+)
+
+// sending says how a message is sent.
+type sending struct {
+	flags     wire.Flags
+	inReplyTo uint64
+	question  *question
+	wait      bool // for credit
+}
+
+// Send sends a message. It waits while the peer has not granted enough credit, and
+// while the transport is full; other conversations are not held up by that. In a
+// turn it keeps the turn: two ends that both wait like this for each other wait for
+// ever, so an end whose peer may do the same uses SendContext or [TrySend].
+//
+// A nil error means that the message has been queued; it arrives unless the session
+// or the conversation ends first. The error is an [*Error]: Aborted if the
+// conversation is over, with the reason; InvalidArgument if m cannot be encoded;
+// Unavailable if the session fails.
+func (c *Conversation) Send(m proto.Message) error {
+	return c.send(c.ctx, m, sending{flags: wire.FlagOneWay, wait: true})
+}
+
+// SendContext is [Conversation.Send] that waits no longer than ctx.
+func (c *Conversation) SendContext(ctx context.Context, m proto.Message) error {
+	return c.send(ctx, m, sending{flags: wire.FlagOneWay, wait: true})
+}
+
+// TrySend is [Conversation.Send] that returns ErrWouldBlock instead of waiting for
+// credit. It may still wait for the transport.
+func (c *Conversation) TrySend(m proto.Message) error {
+	return c.send(c.ctx, m, sending{flags: wire.FlagOneWay})
+}
+
+// Reply answers the message being handled, so that the peer's reply handler gets
+// it, see [Request]. It belongs in a turn; without a message to answer it fails
+// with FailedPrecondition. [OnRequest] does it by itself.
+func (c *Conversation) Reply(m proto.Message) error {
+	if c.current == nil || c.current.replied || c.current.info.ID.Seq == 0 {
+		return &Error{Code: wire.FailedPrecondition, Op: "reply to", Peer: c.s.peer, Err: errNoRequest}
+	}
+	err := c.send(c.ctx, m, sending{inReplyTo: c.current.info.ID.Seq, flags: wire.FlagOneWay, wait: true})
+	if err == nil {
+		c.current.replied = true
+	}
+	return err
+}
+
+// question is a request within a conversation that waits for its reply.
+type question struct {
+	then   func(c *Conversation, m *delivery, err error) error // in a turn
+	called bool
+	stop   func() bool // of the context
+}
+
+// call calls then, once: of several replies the first counts.
+func (q *question) call(c *Conversation, m *delivery, err error) error {
+	if q.called {
+		c.s.d.drop(router.NoRequest)
+		return nil
+	}
+	q.called = true
+	return q.then(c, m, err)
+}
+
+// resumption tells a conversation that a question's context has ended.
+type resumption struct {
+	q   *question
+	err error
+}
+
+func (q *question) reply(*wire.Header, []byte, bool) {} // replies come by way of the conversation
+func (q *question) lost(error)                       {} // and so does its end
+
+// Request sends a message that the peer answers within the conversation, and calls
+// then with the reply, in a turn and with the conversation's state (D4). It waits
+// only to send. Then gets the reply, or an error: a [*PeerError] if the peer said
+// so, otherwise an [*Error], DeadlineExceeded or Canceled if ctx ends first. It is
+// called at most once, and not at all if the conversation ends first: OnEnd is.
+// What it returns is treated as with [On]. A reply that comes too late goes to the
+// case for its type, and is dropped if there is none.
+//
+// S and M are inferred from then. The error is that of [Conversation.Send], or
+// InvalidArgument if the conversation's state is no S.
+func Request[S any, M proto.Message](ctx context.Context, c *Conversation, m proto.Message, then func(s S, c *Conversation, reply M, err error) error) error {
+	if then == nil {
+		return &Error{Code: wire.InvalidArgument, Op: "request to", Peer: c.s.peer, Err: errNoFunction}
+	}
+	k, err := kindOf[M](c.s.d)
+	if err != nil {
+		return &Error{Code: wire.InvalidArgument, Op: "request to", Peer: c.s.peer, Err: err}
+	}
+	q := &question{}
+	q.then = func(c *Conversation, m *delivery, err error) error {
+		s, fault := stateOf[S](c)
+		if fault != nil {
+			return fault
+		}
+		var reply M
+		switch {
+		case err != nil:
+		case m.number != k.number:
+			err = &Error{Code: wire.Internal, Op: "request to", Peer: c.s.peer, Err: errors.New("the reply is no " + string(k.name))}
+		default:
+			if reply, err = decode[M](c.s.d, k, m.payload); err != nil {
+				err = &Error{Code: wire.Internal, Op: "request to", Peer: c.s.peer, Err: &payloadError{err}}
+			}
+		}
+		return then(s, c, reply, err)
+	}
+	return c.send(ctx, m, sending{question: q, wait: true})
+}
+
+// stateOf returns the state of a conversation that is to be an S.
+func stateOf[S any](c *Conversation) (S, error) {
+	r, ok := c.machine.(*running[S])
+	if !ok {
+		var none S
+		return none, &Error{Code: wire.InvalidArgument, Op: "conversation with", Peer: c.s.peer, Err: errors.New("its state is of another type")}
+	}
+	return r.s, nil
+}
+
+// send sends a message of the conversation. Those who send at once take turns, so
+// that what the router numbered first is queued first.
+func (c *Conversation) send(ctx context.Context, m proto.Message, how sending) error {
+	s := c.s
+	if m == nil {
+		return &Error{Code: wire.InvalidArgument, Op: "send to", Peer: s.peer, Err: errNoMessage}
+	}
+	k, err := s.d.kinds.of(m.ProtoReflect().Type())
+	if err != nil {
+		return &Error{Code: wire.InvalidArgument, Op: "send to", Peer: s.peer, Err: err}
+	}
+	select {
+	case c.sender <- struct{}{}:
+	default:
+		if !how.wait {
+			return ErrWouldBlock
+		}
+		select {
+		case c.sender <- struct{}{}:
+		case <-ctx.Done():
+			return c.sendError(ctx)
+		case <-c.over:
+			return c.sendError(ctx)
+		}
+	}
+	defer func() { <-c.sender }()
+
+	size := proto.Size(m)
+	cost := router.Cost(size)
+	o, err := c.number(ctx, cost, how)
+	if err != nil {
+		return err
+	}
+	h := wire.Header{
+		Type: k.number, Flags: how.flags, ID: o.ID,
+		InReplyTo: o.InReplyTo, Regards: o.Regards, RegardsID: o.RegardsID,
+	}
+	if q := how.question; q != nil {
+		h.Timeout = timeLeft(ctx)
+	}
+	buf, err := encode(&h, m, size)
+	if err != nil {
+		c.unsend(o.ID, cost, o.Regards == wire.RegardsNone)
+		return &Error{Code: wire.InvalidArgument, Op: "send to", Peer: s.peer, Err: err}
+	}
+	defer release(buf)
+	if q := how.question; q != nil && ctx.Done() != nil {
+		q.stop = context.AfterFunc(ctx, func() {
+			if s.forget(o.ID) {
+				c.tell(resumption{q, ctxError(ctx, "request to", s.peer)})
+			}
+		})
+	}
+	if err := s.d.transport.Send(ctx, s.peer, s.id, c.lane(), *buf); err != nil {
+		if q := how.question; q != nil && q.stop != nil {
+			q.stop()
+		}
+		if len(*buf) > wire.MaxLaneBlock {
+			// It may have arrived or not: nobody knows what the peer has counted.
+			err = unavailable("send to", s.peer, err)
+			c.finish(err, wire.DataLoss, "a message may be lost")
+			return err
+		}
+		c.unsend(o.ID, cost, o.Regards == wire.RegardsNone)
+		if ctx.Err() != nil || !c.isLive() {
+			return c.sendError(ctx)
+		}
+		return unavailable("send to", s.peer, err)
+	}
+	return nil
+}
+
+// lane keeps the blocks of the conversation in order.
+func (c *Conversation) lane() uint64 { return c.key.ID }
+
+// number gives a message its number, waiting for credit.
+func (c *Conversation) number(ctx context.Context, cost uint64, how sending) (router.Outgoing, error) {
+	for {
+		o, err := c.tryNumber(cost, how)
+		switch {
+		case err == nil:
+			return o, nil
+		case errors.Is(err, router.ErrLimit):
+			return o, tooMany("request to", c.s.peer, "messages wait for a reply")
+		case errors.Is(err, router.ErrEnded):
+			return o, c.sendError(ctx)
+		case !how.wait:
+			return o, ErrWouldBlock
+		}
+		select {
+		case <-c.credit:
+		case <-c.over:
+			return o, c.sendError(ctx)
+		case <-ctx.Done():
+			return o, c.sendError(ctx)
+		}
+	}
+}
+
+func (c *Conversation) tryNumber(cost uint64, how sending) (router.Outgoing, error) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if how.question != nil {
+		return c.s.r.Request(c.key, cost, how.question)
+	}
+	return c.s.r.Send(c.key, cost, how.inReplyTo)
+}
+
+// unsend takes back a message that was numbered and has not been sent.
+func (c *Conversation) unsend(id, cost uint64, first bool) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	c.s.r.Unsend(c.key, id, cost, first)
+}
+
+// sendError says why nothing can be sent.
+func (c *Conversation) sendError(ctx context.Context) error {
+	if !c.isLive() {
+		why := c.Err()
+		if why == nil {
+			why = errOver
+		}
+		return &Error{Code: wire.Aborted, Op: "send to", Peer: c.s.peer, Err: why}
+	}
+	return ctxError(ctx, "send to", c.s.peer)
+}
+
+// Do has f run in a turn of the conversation, with its state: the way for other
+// goroutines, or other conversations, to hand it work. It does not wait. An error
+// of f is treated as with [On]. S is inferred from f.
+//
+// The error is an [*Error]: Aborted if the conversation is over, ResourceExhausted
+// if Limits.MaxPosted functions wait already. If the conversation ends before f's
+// turn, or its state is no S, f is not called.
+func Do[S any](c *Conversation, f func(s S, c *Conversation) error) error {
+	if !c.isLive() {
+		return c.sendError(c.ctx)
+	}
+	if c.posted.Add(1) > int32(c.s.d.config.Limits.MaxPosted) {
+		c.posted.Add(-1)
+		return tooMany("conversation with", c.s.peer, "functions wait for a turn")
+	}
+	err := c.ref.Tell(posted{func() error {
+		s, err := stateOf[S](c)
+		if err != nil {
+			return err
+		}
+		return f(s, c)
+	}})
+	if err != nil {
+		return c.sendError(c.ctx)
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"parley/dispatch/internal/router"
+	"parley/wire"
+)
+
+// request is a request or one-way message of the peer's, queued or running.
+type request struct {
+	s       *session
+	h       *handler
+	id      uint64 // 0 for a one-way message: nothing is told about it
+	cost    uint64
+	payload []byte
+	ctx     withInfo
+	cancel  context.CancelCauseFunc
+	stop    context.CancelFunc // of the deadline
+}
+
+func newRequest(s *session, h *wire.Header, payload []byte, received time.Time) *request {
+	var service uint32
+	if h.Regards == wire.RegardsService {
+		service = uint32(h.RegardsID)
+	}
+	q := &request{s: s, h: s.d.handlers.find(service, h.Type), id: h.ID, payload: payload, cost: router.Cost(len(payload))}
+	if h.Flags&wire.FlagOneWay != 0 {
+		q.id = 0
+	}
+	q.ctx.info = infoOf(s.peer, h, received)
+	q.ctx.Context, q.cancel = context.WithCancelCause(s.ctx)
+	if h.Timeout > 0 {
+		q.ctx.Context, q.stop = context.WithDeadline(q.ctx.Context, q.ctx.info.Deadline)
+	}
+	return q
+}
+
+// start has the handler run on the pool. The caller holds the session.
+func (q *request) start() {
+	if err := q.s.d.system.Go(q.run); err != nil {
+		q.s.r.Done(q.id, q.cost)
+		q.free()
+		if q.id != 0 {
+			q.s.outbox.reply(q.id, wire.Unavailable, errClosed.Error())
+		}
+	}
+}
+
+// run calls the handler and sends its answer.
+func (q *request) run() {
+	returned := false
+	defer func() {
+		if !returned { // a panic, or runtime.Goexit
+			q.s.d.panics.Add(1)
+			q.s.d.config.Logger.Error("panic in a handler", "type", q.h.kind.name, "peer", q.s.peer.Short(),
+				"panic", recover(), "stack", string(debug.Stack()))
+			q.refuse(wire.Internal, "the handler failed")
+		}
+		q.free()
+		q.s.mu.Lock()
+		q.s.r.Done(q.id, q.cost)
+		q.s.mu.Unlock()
+	}()
+	if q.h.stream != nil {
+		q.runStream()
+	} else {
+		q.answer(q.h.serve(&q.ctx, q.payload))
+	}
+	returned = true
+}
+
+// answer sends what the handler returned.
+func (q *request) answer(m proto.Message, err error) {
+	if err != nil {
+		q.fail(err)
+		return
+	}
+	if q.id == 0 {
+		return
+	}
+	if err := q.send(q.h.reply, m, 0); err != nil {
+		// The transport's failure is the session's; an encoder's is ours.
+		q.fail(err)
+	}
+}
+
+// send sends a reply of the given kind.
+func (q *request) send(k *kind, m proto.Message, flags wire.Flags) error {
+	size := proto.Size(m)
+	h := wire.Header{Type: k.number, ID: q.s.next(), InReplyTo: q.id, Flags: flags}
+	buf, err := encode(&h, m, size)
+	if err != nil {
+		return err
+	}
+	defer release(buf)
+	if err := q.s.d.transport.Send(q.s.sending, q.s.peer, q.s.id, q.id, *buf); err != nil {
+		return unavailable("reply to", q.s.peer, err)
+	}
+	return nil
+}
+
+// fail tells the peer of a handler's error and the log of what the peer is not
+// told.
+func (q *request) fail(err error) {
+	code, text, whole := statusFor(err)
+	var bad *payloadError
+	switch {
+	case errors.As(err, &bad):
+		q.s.d.drop(router.BadPayload)
+		code, text = wire.InvalidArgument, bad.text()
+	case !whole:
+		q.s.d.config.Logger.Warn("a handler failed", "type", q.h.kind.name, "peer", q.s.peer.Short(), "error", err)
+	}
+	q.refuse(code, text)
+}
+
+// refuse sends a status in reply, unless nobody waits for one.
+func (q *request) refuse(code wire.Code, text string) {
+	if q.id == 0 || errors.Is(context.Cause(&q.ctx), &PeerError{Code: wire.Canceled}) {
+		return
+	}
+	h := wire.Header{Type: statusType, ID: q.s.next(), InReplyTo: q.id, Flags: wire.FlagError | wire.FlagLast}
+	q.s.send(&h, q.id, status(code, text))
+}
+
+func (q *request) free() {
+	if q.stop != nil {
+		q.stop()
+	}
+	q.cancel(nil)
+}
