@@ -238,12 +238,12 @@ func (r *Ref) turn(w *worker) (again bool) {
 				continue
 			}
 		}
+		listening := r.phase == alive
 		r.state.Store(idle)
-		// What came after the look at the queues found the state scheduled.
-		if r.system.empty() && (r.phase != alive || r.user.empty()) {
-			return false
-		}
-		if !r.state.CompareAndSwap(idle, scheduled) {
+		// From here another turn may be under way, and what is the turn's must
+		// not be touched. What was pushed after the looks at the queues found
+		// the state scheduled, so look once more.
+		if !r.system.pushed() && (!listening || !r.user.pushed()) || !r.state.CompareAndSwap(idle, scheduled) {
 			return false
 		}
 	}

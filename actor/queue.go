@@ -40,7 +40,7 @@ func (q *queue) push(msg any) bool {
 // pop takes the oldest message. Only the consumer may call it.
 func (q *queue) pop() (msg any, ok bool) {
 	if q.out == nil {
-		if h := q.in.Load(); h == nil || h == sealed {
+		if !q.pushed() {
 			return nil, false
 		}
 		q.out = reverse(q.in.Swap(nil))
@@ -50,13 +50,11 @@ func (q *queue) pop() (msg any, ok bool) {
 	return n.msg, true
 }
 
-// empty reports whether pop would fail. Only the consumer may call it.
-func (q *queue) empty() bool {
-	if q.out != nil {
-		return false
-	}
+// pushed reports whether a push came after the last pop that failed. Anyone may
+// call it.
+func (q *queue) pushed() bool {
 	h := q.in.Load()
-	return h == nil || h == sealed
+	return h != nil && h != sealed
 }
 
 // close makes every later push fail; what is queued can still be popped. Only

@@ -7,7 +7,7 @@ import (
 
 func TestQueueOrder(t *testing.T) {
 	var q queue
-	if !q.empty() {
+	if q.pushed() {
 		t.Fatal("a new queue is not empty")
 	}
 	next := 0
@@ -29,7 +29,7 @@ func TestQueueOrder(t *testing.T) {
 			t.Fatalf("pop after close = %v, %v; want %d", v, ok, next)
 		}
 	}
-	if v, ok := q.pop(); ok || !q.empty() {
+	if v, ok := q.pop(); ok || q.pushed() {
 		t.Errorf("pop of a drained queue = %v, %v", v, ok)
 	}
 	q.close() // twice is once
