@@ -26,6 +26,15 @@ func testKey(t testing.TB, n byte) *Key {
 	return k
 }
 
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // The public keys of RFC 8032 §7.1, tests 1 to 3, and their texts, computed by
 // treating the key as one big number.
 var idVectors = []struct{ hex, text string }{
@@ -37,10 +46,7 @@ var idVectors = []struct{ hex, text string }{
 // I1: the id is the key, printed in z-base-32.
 func TestIDVectors(t *testing.T) {
 	for _, v := range idVectors {
-		raw, err := hex.DecodeString(v.hex)
-		if err != nil {
-			t.Fatal(err)
-		}
+		raw := unhex(t, v.hex)
 		id, err := IDFromPublicKey(raw)
 		if err != nil {
 			t.Fatalf("IDFromPublicKey(%s): %v", v.hex, err)
