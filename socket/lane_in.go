@@ -116,16 +116,13 @@ func (n *link) receiveLane(st stream, p wire.Preamble) {
 		err = n.readBlocks(st, lane)
 		lane.release()
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		_ = st.closeWrite()
-		return
-	case n.context().Err() != nil: // evDead tells the session
 		return
 	}
 	st.cancelRead(resetCanceled)
 	st.cancelWrite(resetCanceled)
-	s.post(event{kind: evLost, err: violation(s.peer, fmt.Sprintf("lane %d: %v", p.Lane, err))})
+	n.broken(fmt.Sprintf("lane %d", p.Lane), err)
 }
 
 func (n *link) readBlocks(st stream, lane *inLane) error {

@@ -151,15 +151,21 @@ func (n *link) readControl() {
 			n.session.post(event{kind: evFrame, link: n, frame: f})
 			continue
 		}
-		var syntax *wire.SyntaxError
-		switch {
-		case n.context().Err() != nil:
-		case errors.As(err, &syntax), errors.Is(err, io.ErrUnexpectedEOF):
-			n.session.post(event{kind: evLost, err: violation(n.session.peer, "malformed control frame: "+err.Error())})
-		default: // the control stream lives as long as its connection
-			n.session.post(event{kind: evLost, err: violation(n.session.peer, "the control stream ended: "+err.Error())})
-		}
+		n.broken("control stream", err)
 		return
+	}
+}
+
+// broken handles the failure of a stream that lives as long as its connection. Bytes that break the
+// protocol end the session; so does an end or a reset. If the connection has died under the stream,
+// closing it does nothing and its own cause of death counts.
+func (n *link) broken(what string, err error) {
+	var syntax *wire.SyntaxError
+	switch {
+	case errors.As(err, &syntax), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errLaneNumber):
+		n.session.post(event{kind: evLost, err: violation(n.session.peer, what+": "+err.Error())})
+	default:
+		n.close(closeProtocol, what+" ended")
 	}
 }
 

@@ -246,7 +246,15 @@ func (s *quicStream) err(op string, err error) error {
 	return quicError(op, s.id, err)
 }
 
-func (s *quicStream) closeWrite() error                  { return s.err("close", s.s.Close()) }
+// closeWrite fails if the peer has stopped reading, and then says so: quic-go's own error does not.
+func (s *quicStream) closeWrite() error {
+	err := s.s.Close()
+	if err != nil && s.s.Context().Err() != nil {
+		err = context.Cause(s.s.Context())
+	}
+	return s.err("close", err)
+}
+
 func (s *quicStream) cancelRead(code resetCode)          { s.s.CancelRead(quic.StreamErrorCode(code)) }
 func (s *quicStream) cancelWrite(code resetCode)         { s.s.CancelWrite(quic.StreamErrorCode(code)) }
 func (s *quicStream) setReadDeadline(t time.Time) error  { return s.s.SetReadDeadline(t) }

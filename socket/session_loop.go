@@ -13,9 +13,10 @@ import (
 type event struct {
 	kind  eventKind
 	link  *link
-	err   error         // linkDead
-	frame *wire.Control // frame
-	reply chan error    // attach
+	err   error         // evDead, evAbandon, evFlushed, evLost
+	frame *wire.Control // evFrame
+	reply chan error    // evAttach
+	count chan int      // evCount
 }
 
 type eventKind uint8
@@ -28,6 +29,7 @@ const (
 	evAbandon                  // the last handshake failed with err; nothing may be left of the session
 	evClose                    // Close was called
 	evFlushed                  // everything accepted before closing has been delivered, or err
+	evCount                    // how many links are there? for tests and statistics
 	evLost                     // something accepted could not be delivered, or the peer broke a rule: err
 )
 
@@ -106,7 +108,9 @@ func (l *loop) handle(e event) error {
 		l.closing.flushed = true
 		return l.advanceClose()
 	case evLost:
-		return e.err
+		return l.explain(e.err)
+	case evCount:
+		e.count <- len(l.links)
 	}
 	return nil
 }

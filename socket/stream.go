@@ -157,11 +157,14 @@ func (x *Stream) CloseWrite() error {
 	return err
 }
 
-// Close ends both directions. What was written before is still delivered; what the peer sends from now
-// on is dropped. Blocked reads and writes return.
+// Close ends both directions. What was written before is still delivered, unless the peer has itself
+// closed the stream; what the peer sends from now on is dropped. Blocked reads and writes return.
 func (x *Stream) Close() error {
 	err := x.CloseWrite()
 	x.cancelRead(resetCanceled)
+	if errors.Is(err, Closed) {
+		return nil
+	}
 	return err
 }
 

@@ -64,7 +64,6 @@ type node struct {
 	more   chan struct{} // closed and replaced at each change
 }
 
-
 func (w *world) node(name string, change ...func(*socket.Config)) *node {
 	w.t.Helper()
 	n := w.unattached(name, change...)
