@@ -31,7 +31,7 @@ const (
 	DefaultMaxEarlyBlocks   = 64
 	DefaultMaxEarlyBytes    = 1 << 20
 	DefaultEarlyWait        = 5 * time.Second
-	DefaultTombstones       = 512
+	DefaultTombstones       = 1024
 	DefaultTellRate         = 10
 	DefaultMaxStatuses      = 1024
 	DefaultAskTimeout       = 30 * time.Second
@@ -99,7 +99,7 @@ type Limits struct {
 
 	// Tombstones is how many numbers of ended requests and conversations are
 	// remembered, so that what crosses an end is dropped without noise. It is
-	// rounded up to a power of two; each costs 8 bytes, twice. Default
+	// rounded up to a power of two; a busy session pays 16 bytes for each. Default
 	// DefaultTombstones.
 	Tombstones int
 

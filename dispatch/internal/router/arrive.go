@@ -85,6 +85,7 @@ func (r *Router[A, C, R]) begin(now time.Time, h *wire.Header, payload []byte, o
 		r.recent[Theirs].add(h.ID)
 		c := r.newConversation(Key{Theirs, h.ID}, *new(C))
 		c.in.accept(cost, r.limits.Window)
+		c.last = h.Flags&wire.FlagLast != 0
 		c.queued = cost
 		r.queuedBytes += cost
 		return append(out, Effect[A, C, R]{Kind: Begin, ID: h.ID, Key: c.key})

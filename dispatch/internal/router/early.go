@@ -14,6 +14,7 @@ func (r *Router[A, C, R]) hold(now time.Time, key Key, h *wire.Header, payload [
 		// Without this block the conversation has a hole: it must not begin.
 		out = r.discardEarly(key.ID, EarlyLimit, out)
 		if isEnd(h) {
+			r.recent[Theirs].add(key.ID)
 			return drop(out, EarlyLimit)
 		}
 		return r.tell(now, key, EarlyLimit, out)

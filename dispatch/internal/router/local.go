@@ -160,8 +160,13 @@ func (r *Router[A, C, R]) BindRequest(now time.Time, id uint64, owner R, out []E
 // BindConversation gives a Begin effect its owner, before any other call, and
 // lets messages that came too early after it.
 func (r *Router[A, C, R]) BindConversation(now time.Time, id uint64, owner C, out []Effect[A, C, R]) []Effect[A, C, R] {
-	r.convs[Theirs][id].owner = owner
-	return r.release(now, id, out)
+	c := r.convs[Theirs][id]
+	c.owner = owner
+	if out = r.release(now, id, out); c.last && !c.ended {
+		r.end(c)
+		out = append(out, Effect[A, C, R]{Kind: PeerEnded, Key: c.key, Conv: owner})
+	}
+	return out
 }
 
 // Done says that a request of the given cost is dealt with, its reply handed to the

@@ -5,17 +5,34 @@ package router
 // message, that is about the last so many messages. It never claims a number that
 // was not added.
 type recent struct {
-	slots []uint64
-	size  int // a power of two
+	slots []uint64 // their number is a power of two, and grows up to most
+	most  int
 }
+
+// firstSlots is how many slots a session starts with that has just a few messages.
+const firstSlots = 32
 
 func (r *recent) add(id uint64) {
 	if r.slots == nil {
-		r.slots = make([]uint64, r.size)
+		r.slots = make([]uint64, min(firstSlots, r.most))
 	}
-	r.slots[id&uint64(r.size-1)] = id
+	for len(r.slots) < r.most {
+		if old := r.slots[r.slot(id)]; old == 0 || old == id {
+			break
+		}
+		small := r.slots
+		r.slots = make([]uint64, 2*len(small))
+		for _, old := range small {
+			if old != 0 {
+				r.slots[r.slot(old)] = old
+			}
+		}
+	}
+	r.slots[r.slot(id)] = id
 }
 
 func (r *recent) has(id uint64) bool {
-	return r.slots != nil && r.slots[id&uint64(r.size-1)] == id
+	return r.slots != nil && r.slots[r.slot(id)] == id
 }
+
+func (r *recent) slot(id uint64) uint64 { return id & uint64(len(r.slots)-1) }

@@ -93,6 +93,7 @@ type conversation[A, C any] struct {
 	out      outbound
 	queued   uint64 // cost of its messages not yet consumed
 	answered bool   // this side has sent in it, or began it
+	last     bool   // the message that began it was the peer's last
 	ended    bool
 }
 
@@ -106,7 +107,7 @@ func New[A, C, R any](limits Limits, table Table) *Router[A, C, R] {
 	return &Router[A, C, R]{
 		limits: limits,
 		table:  table,
-		recent: [2]recent{{size: limits.Recent}, {size: limits.Recent}},
+		recent: [2]recent{{most: limits.Recent}, {most: limits.Recent}},
 		tells:  limits.TellBurst,
 	}
 }
