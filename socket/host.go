@@ -207,15 +207,17 @@ func (h *Host) tryHold(id peer.ID) (*Session, error) {
 	return s, nil
 }
 
-// release ends a hold. If that was the last and no connection came of it, the session is dropped for
-// the reason err.
+// release ends a hold. If that was the last and no connection came of any, the session is over for the
+// reason err. Deciding under the lock keeps a new hold from finding a session that is about to end.
 func (h *Host) release(s *Session, err error) {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	s.holds--
-	last := s.holds == 0
-	h.mu.Unlock()
-	if last && err != nil {
-		s.post(event{kind: evAbandon, err: err})
+	if s.holds == 0 && s.State() == StateHandshaking {
+		if err == nil {
+			err = &Error{Code: Closed, Op: "handshake", Peer: s.peer}
+		}
+		s.end(err)
 	}
 }
 

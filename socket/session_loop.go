@@ -13,7 +13,7 @@ import (
 type event struct {
 	kind  eventKind
 	link  *link
-	err   error         // evDead, evAbandon, evFlushed, evLost
+	err   error         // evDead, evFlushed, evLost
 	frame *wire.Control // evFrame
 	reply chan error    // evAttach
 	count chan int      // evCount
@@ -26,7 +26,6 @@ const (
 	evDead                     // link's connection died of err
 	evFrame                    // frame arrived on link's control stream
 	evUnused                   // link has no open streams any more
-	evAbandon                  // the last handshake failed with err; nothing may be left of the session
 	evClose                    // Close was called
 	evFlushed                  // everything accepted before closing has been delivered, or err
 	evCount                    // how many links are there? for tests and statistics
@@ -93,11 +92,6 @@ func (l *loop) handle(e event) error {
 		return l.frame(e.link, e.frame)
 	case evUnused:
 		l.maybeDrained(e.link)
-		return nil
-	case evAbandon:
-		if len(l.links) == 0 && l.State() == StateHandshaking {
-			return e.err
-		}
 		return nil
 	case evClose:
 		return l.beginClose(true)
