@@ -72,7 +72,7 @@ func (id ID) Short() string {
 func (id ID) IsZero() bool { return id == ID{} }
 
 // PublicKey returns the key as crypto/ed25519 wants it, in memory of its own.
-func (id ID) PublicKey() ed25519.PublicKey { return bytes.Clone(id[:]) }
+func (id ID) PublicKey() ed25519.PublicKey { return id[:] }
 
 // Compare orders ids by their bytes: -1 if id comes before other, 0 if they are
 // equal, +1 if it comes after. Both ends of a connection use it to agree on

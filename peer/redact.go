@@ -27,11 +27,8 @@ func (redacted) String() string { return redactedText }
 // GoString returns "redacted".
 func (redacted) GoString() string { return redactedText }
 
-// MarshalText returns "redacted": a secret is never written by an encoder.
+// MarshalText returns "redacted": no encoder, encoding/json included, writes a secret.
 func (redacted) MarshalText() ([]byte, error) { return []byte(redactedText), nil }
-
-// MarshalJSON returns the JSON string "redacted".
-func (redacted) MarshalJSON() ([]byte, error) { return []byte(`"` + redactedText + `"`), nil }
 
 // LogValue implements [slog.LogValuer].
 func (redacted) LogValue() slog.Value { return slog.StringValue(redactedText) }
