@@ -1,6 +1,15 @@
 package socket
 
-import "parley/peer"
+import (
+	"context"
+	"net"
+	"net/netip"
+
+	"parley/peer"
+)
+
+// Transient is the filter of udpConn.
+var Transient = transient
 
 // Links is how many connections the session with id has.
 func (h *Host) Links(id peer.ID) int {
@@ -13,4 +22,29 @@ func (h *Host) Links(id peer.ID) int {
 	reply := make(chan int, 1)
 	s.post(event{kind: evCount, count: reply})
 	return <-reply
+}
+
+// Held is how many sessions the host has in any state.
+func (h *Host) Held() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.sessions)
+}
+
+// LargeMemory is how many bytes of large blocks are reserved.
+func (h *Host) LargeMemory() int64 { return h.largeMemory.used.Load() }
+
+// DialAll dials a peer at several addresses.
+func (h *Host) DialAll(id peer.ID, addresses ...string) (*Session, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), h.cfg.HandshakeTimeout)
+	defer cancel()
+	var addrs []*net.UDPAddr
+	for _, a := range addresses {
+		addrs = append(addrs, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(a)))
+	}
+	s, err := h.hold(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return h.race(ctx, s, addrs)
 }

@@ -50,11 +50,11 @@ func Listen(cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	pc := cfg.PacketConn
-	if pc == nil {
-		if pc, err = listenUDP(&cfg); err != nil {
-			return nil, err
-		}
+	var pc net.PacketConn
+	if cfg.PacketConn != nil {
+		pc = wrapPacketConn(cfg.PacketConn)
+	} else if pc, err = listenUDP(&cfg); err != nil {
+		return nil, err
 	}
 	quic, err := newQUIC(pc, cert, &cfg)
 	if err != nil {

@@ -31,8 +31,30 @@ func (c *udpConn) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (int, int, error
 // WriteTo is the same for systems without WriteMsgUDP's features.
 func (c *udpConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 	n, err := c.UDPConn.WriteTo(b, addr)
+	return forgive(n, err, len(b))
+}
+
+// packetConn is the same for a connection that is no UDP socket, or that somebody has wrapped.
+type packetConn struct{ net.PacketConn }
+
+// WriteTo sends one packet; one that cannot leave right now counts as lost.
+func (c packetConn) WriteTo(b []byte, addr net.Addr) (int, error) {
+	n, err := c.PacketConn.WriteTo(b, addr)
+	return forgive(n, err, len(b))
+}
+
+// wrapPacketConn prepares a connection that the user gave us.
+func wrapPacketConn(pc net.PacketConn) net.PacketConn {
+	quietQUIC()
+	if uc, ok := pc.(*net.UDPConn); ok {
+		return &udpConn{uc}
+	}
+	return packetConn{pc}
+}
+
+func forgive(n int, err error, size int) (int, error) {
 	if err != nil && transient(err) {
-		return len(b), nil
+		return size, nil
 	}
 	return n, err
 }

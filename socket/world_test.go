@@ -41,6 +41,8 @@ func inWorld(t *testing.T, f func(w *world)) {
 	})
 }
 
+type id = peer.ID
+
 // testKey is a key that is the same in every run.
 func testKey(name string) *peer.Key {
 	seed := sha256.Sum256([]byte(name))
@@ -56,6 +58,7 @@ type node struct {
 	*socket.Host
 	w    *world
 	addr string
+	pc   *simnet.Conn
 
 	mu     sync.Mutex
 	ups    []uint64
@@ -78,7 +81,18 @@ func addrOf(name string) netip.AddrPort {
 
 func (w *world) unattached(name string, change ...func(*socket.Config)) *node {
 	w.t.Helper()
-	at := addrOf(name)
+	return w.host(name, addrOf(name), change...)
+}
+
+func (w *world) nodeAt(name string, at netip.AddrPort) *node {
+	w.t.Helper()
+	n := w.host(name, at)
+	n.attach()
+	return n
+}
+
+func (w *world) host(name string, at netip.AddrPort, change ...func(*socket.Config)) *node {
+	w.t.Helper()
 	w.net.AddHost(at.Addr(), simnet.Link{Delay: oneWay}, nil)
 	pc, err := w.net.Listen(at)
 	if err != nil {
@@ -93,7 +107,7 @@ func (w *world) unattached(name string, change ...func(*socket.Config)) *node {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { _ = h.Close() })
-	return &node{Host: h, w: w, addr: at.String(), more: make(chan struct{})}
+	return &node{Host: h, w: w, addr: at.String(), pc: pc, more: make(chan struct{})}
 }
 
 func (n *node) attach() {

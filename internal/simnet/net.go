@@ -18,6 +18,7 @@ type Link struct {
 	Corrupt float64       // probability that one bit of a packet is flipped
 	Rate    float64       // bits per second; 0 is unlimited
 	Queue   int           // bytes that may wait for a Rate; beyond it packets are dropped; 0 is unlimited
+	MTU     int           // packets with more bytes of payload are dropped; 0 is unlimited
 	Down    bool          // nothing passes
 }
 
@@ -116,7 +117,7 @@ func (n *Net) Listen(addr netip.AddrPort) (*Conn, error) {
 // transit takes a packet over one direction of a line; it reports the delay, or false when the packet
 // is lost. n.mu is held.
 func (n *Net) transit(l *Link, free *time.Time, size int) (time.Duration, bool) {
-	if l.Down || (l.Loss > 0 && n.rand.Float64() < l.Loss) {
+	if l.Down || l.MTU > 0 && size > l.MTU || (l.Loss > 0 && n.rand.Float64() < l.Loss) {
 		return 0, false
 	}
 	d := l.Delay
