@@ -7,6 +7,7 @@ const (
 	protobuf   = "google.golang.org/protobuf/..."
 	xCrypto    = "golang.org/x/crypto/..."
 	xSys       = "golang.org/x/sys/..."
+	xText      = "golang.org/x/text/..."
 )
 
 // Module returns the rules of this module, one per layer, lowest first.
@@ -18,6 +19,12 @@ func Module() *Table {
 				Tree:    "peer",
 				Imports: []string{xCrypto, xSys},
 				Forbid:  []string{"net/...", "crypto/tls"},
+			},
+			{
+				// The generator of the look-alike table is in this tree too.
+				Tree:    "peer/petname/...",
+				Imports: []string{"peer", xText},
+				Forbid:  network,
 			},
 			{
 				Tree:    "schema/...",
@@ -34,7 +41,7 @@ func Module() *Table {
 			{
 				Tree:        "socket",
 				Imports:     []string{"peer", "wire", quicGo, xCrypto, xSys},
-				TestImports: []string{"internal/simnet", "schema/...", protobuf},
+				TestImports: []string{"internal/simnet", "schema/...", protobuf, "golang.org/x/net/nettest"},
 				Forbid:      []string{"net/http/..."},
 			},
 			{
@@ -56,6 +63,21 @@ func Module() *Table {
 			},
 			{
 				Tree: "internal/layering",
+			},
+			{
+				Tree:        "internal/readme",
+				TestImports: []string{"peer", "socket", "dispatch", protobuf},
+			},
+			{
+				// Examples use what any program may: every public package, and
+				// libraries of their own choice for what is on the screen.
+				Tree: "examples/...",
+				Imports: []string{
+					"peer/...", "wire", "schema/...", "socket", "dispatch/...", protobuf,
+					"charm.land/bubbletea/v2/...", "charm.land/bubbles/v2/...", "charm.land/lipgloss/v2/...",
+					"golang.org/x/term/...",
+				},
+				TestImports: []string{"internal/simnet"},
 			},
 		},
 		TestImports: []string{
