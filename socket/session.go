@@ -149,3 +149,6 @@ func hex64(n uint64) string {
 	h := strconv.FormatUint(n, 16)
 	return "0000000000000000"[:digits-len(h)] + h
 }
+
+// Host is the host the session belongs to.
+func (s *Session) Host() *Host { return s.host }
