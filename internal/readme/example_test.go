@@ -19,7 +19,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// README begin
+// The README shows what follows.
 
 // A peer is a key and a socket; nothing else has to be set up.
 func start() (*socket.Host, *dispatch.Dispatcher) {
@@ -42,4 +42,4 @@ func Example() {
 	// Output: Hello, Alice <nil>
 }
 
-// README end
+// The README shows what precedes.

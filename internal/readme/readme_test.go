@@ -44,9 +44,9 @@ func fences(markdown, language string) []string {
 // TestReadmeShowsTheExampleThatRuns: Example is compiled, run and its output
 // checked by the go tool; here the README is held to the same bytes.
 func TestReadmeShowsTheExampleThatRuns(t *testing.T) {
-	region, ok := between(read(t, "internal/readme/example_test.go"), "\n// README begin\n", "\n// README end\n")
+	region, ok := between(read(t, "internal/readme/example_test.go"), "\n// The README shows what follows.\n", "\n// The README shows what precedes.\n")
 	if !ok {
-		t.Fatal("example_test.go has no region between README begin and README end")
+		t.Fatal("example_test.go does not mark what the README shows")
 	}
 	want := strings.Trim(region, "\n")
 	shown := fences(read(t, "README.md"), "go")
