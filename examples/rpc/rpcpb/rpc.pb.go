@@ -21,63 +21,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Verdict compares a guess with the number.
-type Verdict int32
-
-const (
-	// Never sent.
-	Verdict_VERDICT_UNSPECIFIED Verdict = 0
-	// The guess is below the number.
-	Verdict_VERDICT_TOO_LOW Verdict = 1
-	// The guess is above the number.
-	Verdict_VERDICT_TOO_HIGH Verdict = 2
-	// The guess is the number.
-	Verdict_VERDICT_RIGHT Verdict = 3
-)
-
-// Enum value maps for Verdict.
-var (
-	Verdict_name = map[int32]string{
-		0: "VERDICT_UNSPECIFIED",
-		1: "VERDICT_TOO_LOW",
-		2: "VERDICT_TOO_HIGH",
-		3: "VERDICT_RIGHT",
-	}
-	Verdict_value = map[string]int32{
-		"VERDICT_UNSPECIFIED": 0,
-		"VERDICT_TOO_LOW":     1,
-		"VERDICT_TOO_HIGH":    2,
-		"VERDICT_RIGHT":       3,
-	}
-)
-
-func (x Verdict) Enum() *Verdict {
-	p := new(Verdict)
-	*p = x
-	return p
-}
-
-func (x Verdict) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (Verdict) Descriptor() protoreflect.EnumDescriptor {
-	return file_rpc_rpcpb_rpc_proto_enumTypes[0].Descriptor()
-}
-
-func (Verdict) Type() protoreflect.EnumType {
-	return &file_rpc_rpcpb_rpc_proto_enumTypes[0]
-}
-
-func (x Verdict) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use Verdict.Descriptor instead.
-func (Verdict) EnumDescriptor() ([]byte, []int) {
-	return file_rpc_rpcpb_rpc_proto_rawDescGZIP(), []int{0}
-}
-
 // Divide asks for a quotient; the answer is a Quotient.
 type Divide struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -188,8 +131,8 @@ func (x *Quotient) GetRemainder() int64 {
 	return 0
 }
 
-// Play begins a guessing game: whoever gets it thinks of a number and sends
-// Ready.
+// Play begins a guessing game: whoever gets it thinks of a number and answers
+// with the Range it is in.
 type Play struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -226,56 +169,10 @@ func (*Play) Descriptor() ([]byte, []int) {
 	return file_rpc_rpcpb_rpc_proto_rawDescGZIP(), []int{2}
 }
 
-// Ready says that a number has been thought of.
-type Ready struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The number is from 1 to limit.
-	Limit         uint32 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Ready) Reset() {
-	*x = Ready{}
-	mi := &file_rpc_rpcpb_rpc_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Ready) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Ready) ProtoMessage() {}
-
-func (x *Ready) ProtoReflect() protoreflect.Message {
-	mi := &file_rpc_rpcpb_rpc_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Ready.ProtoReflect.Descriptor instead.
-func (*Ready) Descriptor() ([]byte, []int) {
-	return file_rpc_rpcpb_rpc_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *Ready) GetLimit() uint32 {
-	if x != nil {
-		return x.Limit
-	}
-	return 0
-}
-
-// Guess is a try to find the number. It is answered by a Hint.
+// Guess is a try to find the number. It is answered by the Range that is left.
 type Guess struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The number that is tried.
+	// The number that is tried, of the last Range.
 	Number        uint32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -283,7 +180,7 @@ type Guess struct {
 
 func (x *Guess) Reset() {
 	*x = Guess{}
-	mi := &file_rpc_rpcpb_rpc_proto_msgTypes[4]
+	mi := &file_rpc_rpcpb_rpc_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -295,7 +192,7 @@ func (x *Guess) String() string {
 func (*Guess) ProtoMessage() {}
 
 func (x *Guess) ProtoReflect() protoreflect.Message {
-	mi := &file_rpc_rpcpb_rpc_proto_msgTypes[4]
+	mi := &file_rpc_rpcpb_rpc_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -308,7 +205,7 @@ func (x *Guess) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Guess.ProtoReflect.Descriptor instead.
 func (*Guess) Descriptor() ([]byte, []int) {
-	return file_rpc_rpcpb_rpc_proto_rawDescGZIP(), []int{4}
+	return file_rpc_rpcpb_rpc_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Guess) GetNumber() uint32 {
@@ -318,32 +215,33 @@ func (x *Guess) GetNumber() uint32 {
 	return 0
 }
 
-// Hint answers a Guess. After VERDICT_RIGHT the game is over.
-type Hint struct {
+// Range says where the number is, both ends included. One that holds a single
+// number gives it away.
+type Range struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How the guess compares.
-	Verdict Verdict `protobuf:"varint,1,opt,name=verdict,proto3,enum=parley.examples.rpc.v1.Verdict" json:"verdict,omitempty"`
-	// How many guesses there have been, this one included.
-	Guesses       uint32 `protobuf:"varint,2,opt,name=guesses,proto3" json:"guesses,omitempty"`
+	// The smallest number that it can be.
+	Low uint32 `protobuf:"varint,1,opt,name=low,proto3" json:"low,omitempty"`
+	// The largest number that it can be.
+	High          uint32 `protobuf:"varint,2,opt,name=high,proto3" json:"high,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Hint) Reset() {
-	*x = Hint{}
-	mi := &file_rpc_rpcpb_rpc_proto_msgTypes[5]
+func (x *Range) Reset() {
+	*x = Range{}
+	mi := &file_rpc_rpcpb_rpc_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Hint) String() string {
+func (x *Range) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Hint) ProtoMessage() {}
+func (*Range) ProtoMessage() {}
 
-func (x *Hint) ProtoReflect() protoreflect.Message {
-	mi := &file_rpc_rpcpb_rpc_proto_msgTypes[5]
+func (x *Range) ProtoReflect() protoreflect.Message {
+	mi := &file_rpc_rpcpb_rpc_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -354,21 +252,21 @@ func (x *Hint) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Hint.ProtoReflect.Descriptor instead.
-func (*Hint) Descriptor() ([]byte, []int) {
-	return file_rpc_rpcpb_rpc_proto_rawDescGZIP(), []int{5}
+// Deprecated: Use Range.ProtoReflect.Descriptor instead.
+func (*Range) Descriptor() ([]byte, []int) {
+	return file_rpc_rpcpb_rpc_proto_rawDescGZIP(), []int{4}
 }
 
-func (x *Hint) GetVerdict() Verdict {
+func (x *Range) GetLow() uint32 {
 	if x != nil {
-		return x.Verdict
+		return x.Low
 	}
-	return Verdict_VERDICT_UNSPECIFIED
+	return 0
 }
 
-func (x *Hint) GetGuesses() uint32 {
+func (x *Range) GetHigh() uint32 {
 	if x != nil {
-		return x.Guesses
+		return x.High
 	}
 	return 0
 }
@@ -384,19 +282,12 @@ const file_rpc_rpcpb_rpc_proto_rawDesc = "" +
 	"\bQuotient\x12\x1a\n" +
 	"\bquotient\x18\x01 \x01(\x03R\bquotient\x12\x1c\n" +
 	"\tremainder\x18\x02 \x01(\x03R\tremainder\"\x06\n" +
-	"\x04Play\"\x1d\n" +
-	"\x05Ready\x12\x14\n" +
-	"\x05limit\x18\x01 \x01(\rR\x05limit\"\x1f\n" +
+	"\x04Play\"\x1f\n" +
 	"\x05Guess\x12\x16\n" +
-	"\x06number\x18\x01 \x01(\rR\x06number\"[\n" +
-	"\x04Hint\x129\n" +
-	"\averdict\x18\x01 \x01(\x0e2\x1f.parley.examples.rpc.v1.VerdictR\averdict\x12\x18\n" +
-	"\aguesses\x18\x02 \x01(\rR\aguesses*`\n" +
-	"\aVerdict\x12\x17\n" +
-	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x13\n" +
-	"\x0fVERDICT_TOO_LOW\x10\x01\x12\x14\n" +
-	"\x10VERDICT_TOO_HIGH\x10\x02\x12\x11\n" +
-	"\rVERDICT_RIGHT\x10\x03B\x1bZ\x19parley/examples/rpc/rpcpbb\x06proto3"
+	"\x06number\x18\x01 \x01(\rR\x06number\"-\n" +
+	"\x05Range\x12\x10\n" +
+	"\x03low\x18\x01 \x01(\rR\x03low\x12\x12\n" +
+	"\x04high\x18\x02 \x01(\rR\x04highB\x1bZ\x19parley/examples/rpc/rpcpbb\x06proto3"
 
 var (
 	file_rpc_rpcpb_rpc_proto_rawDescOnce sync.Once
@@ -410,24 +301,20 @@ func file_rpc_rpcpb_rpc_proto_rawDescGZIP() []byte {
 	return file_rpc_rpcpb_rpc_proto_rawDescData
 }
 
-var file_rpc_rpcpb_rpc_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_rpc_rpcpb_rpc_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_rpc_rpcpb_rpc_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_rpc_rpcpb_rpc_proto_goTypes = []any{
-	(Verdict)(0),     // 0: parley.examples.rpc.v1.Verdict
-	(*Divide)(nil),   // 1: parley.examples.rpc.v1.Divide
-	(*Quotient)(nil), // 2: parley.examples.rpc.v1.Quotient
-	(*Play)(nil),     // 3: parley.examples.rpc.v1.Play
-	(*Ready)(nil),    // 4: parley.examples.rpc.v1.Ready
-	(*Guess)(nil),    // 5: parley.examples.rpc.v1.Guess
-	(*Hint)(nil),     // 6: parley.examples.rpc.v1.Hint
+	(*Divide)(nil),   // 0: parley.examples.rpc.v1.Divide
+	(*Quotient)(nil), // 1: parley.examples.rpc.v1.Quotient
+	(*Play)(nil),     // 2: parley.examples.rpc.v1.Play
+	(*Guess)(nil),    // 3: parley.examples.rpc.v1.Guess
+	(*Range)(nil),    // 4: parley.examples.rpc.v1.Range
 }
 var file_rpc_rpcpb_rpc_proto_depIdxs = []int32{
-	0, // 0: parley.examples.rpc.v1.Hint.verdict:type_name -> parley.examples.rpc.v1.Verdict
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	0, // [0:0] is the sub-list for method output_type
+	0, // [0:0] is the sub-list for method input_type
+	0, // [0:0] is the sub-list for extension type_name
+	0, // [0:0] is the sub-list for extension extendee
+	0, // [0:0] is the sub-list for field type_name
 }
 
 func init() { file_rpc_rpcpb_rpc_proto_init() }
@@ -440,14 +327,13 @@ func file_rpc_rpcpb_rpc_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rpc_rpcpb_rpc_proto_rawDesc), len(file_rpc_rpcpb_rpc_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   6,
+			NumEnums:      0,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_rpc_rpcpb_rpc_proto_goTypes,
 		DependencyIndexes: file_rpc_rpcpb_rpc_proto_depIdxs,
-		EnumInfos:         file_rpc_rpcpb_rpc_proto_enumTypes,
 		MessageInfos:      file_rpc_rpcpb_rpc_proto_msgTypes,
 	}.Build()
 	File_rpc_rpcpb_rpc_proto = out.File
