@@ -77,8 +77,7 @@ func TestNetworkSecret(t *testing.T) {
 					return
 				}
 				wantCode(t, err, socket.Authentication)
-				var theirs *socket.PeerError
-				if !errors.As(err, &theirs) {
+				if _, ok := errors.AsType[*socket.PeerError](err); !ok {
 					t.Errorf("error is %v, want what the peer said", err)
 				}
 				if took := time.Since(start); took > 2*rtt {

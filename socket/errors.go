@@ -115,21 +115,16 @@ var (
 )
 
 func is(c Code, target error) bool {
-	switch target {
-	case os.ErrDeadlineExceeded:
-		return c == Timeout
-	case net.ErrClosed:
-		return c == Closed
-	}
 	t, ok := target.(Code)
-	return ok && t == c
+	return ok && t == c ||
+		c == Timeout && target == os.ErrDeadlineExceeded || //nolint:errorlint // errors.Is does the unwrapping
+		c == Closed && target == net.ErrClosed //nolint:errorlint // likewise
 }
 
 // ctxError turns the end of ctx into an Error: Timeout for a deadline, else Closed with the cause.
 func ctxError(ctx context.Context, op string, p peer.ID) *Error {
 	cause := context.Cause(ctx)
-	var e *Error
-	if errors.As(cause, &e) {
+	if e, ok := errors.AsType[*Error](cause); ok {
 		return e
 	}
 	if errors.Is(cause, context.DeadlineExceeded) {

@@ -158,8 +158,8 @@ var errHostClosed = errors.New("the host was closed")
 func (h *Host) nextIncarnation() uint64 {
 	const random = 1<<10 - 1
 	var b [2]byte
-	_, _ = rand.Read(b[:])                        // never fails
-	now := uint64(max(time.Now().UnixMicro(), 1)) //nolint:gosec // positive
+	_, _ = rand.Read(b[:]) // never fails
+	now := uint64(max(time.Now().UnixMicro(), 1))
 	h.incarnation = max(now&^random|uint64(binary.BigEndian.Uint16(b[:]))&random, h.incarnation+1)
 	return h.incarnation
 }

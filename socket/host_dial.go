@@ -151,7 +151,7 @@ func (h *Host) introduce(ctx context.Context, s *Session, c connection) error {
 	if err == nil {
 		out, err = wire.AppendControl(out, &wire.Control{Kind: &wire.ControlHello{Hello: &wire.Hello{
 			Version: wire.Version, Incarnation: s.local, PeerIncarnation: s.remote.Load(), Proof: h.prover.proof(dialler, h.id, s.peer, ekm),
-			Agent: agent, Lanes: uint32(h.cfg.Lanes), MaxBlock: uint64(h.cfg.MaxBlock), //nolint:gosec // both are positive and small
+			Agent: agent, Lanes: uint32(h.cfg.Lanes), MaxBlock: uint64(h.cfg.MaxBlock),
 		}}})
 	}
 	if err != nil {
@@ -195,7 +195,7 @@ func (s *Session) join(ctx context.Context, c connection, control stream, frames
 	if err != nil {
 		return err
 	}
-	s.peerMaxBlock.Store(int64(min(peerMaxBlock, wire.MaxPayload))) //nolint:gosec // bounded
+	s.peerMaxBlock.Store(int64(min(peerMaxBlock, wire.MaxPayload)))
 	reply := make(chan error, 1)
 	select {
 	case s.events <- event{kind: evAttach, link: n, reply: reply}:

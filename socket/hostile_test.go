@@ -87,7 +87,7 @@ func fate(c *quic.Conn, err error) int {
 			return -1
 		}
 	}
-	switch e := err.(type) { //nolint:errorlint // quic-go returns these types
+	switch e := err.(type) {
 	case *quic.ApplicationError:
 		if e.Remote {
 			return int(e.ErrorCode)

@@ -133,7 +133,7 @@ func (n *link) readBlocks(st stream, lane *inLane) error {
 			}
 			return err
 		}
-		r := laneReaders.Get().(*bufio.Reader) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+		r := laneReaders.Get().(*bufio.Reader) //nolint:forcetypeassert // the pool holds nothing else
 		r.Reset(st)
 		err := n.readBuffered(r, lane)
 		r.Reset(nil)

@@ -48,7 +48,7 @@ func quicError(op string, id peer.ID, err error) error {
 		case !str.Remote:
 			return mine(Closed)
 		case code >= resetUser:
-			return &ResetError{Code: uint32(code - resetUser), Peer: id} //nolint:gosec // checked by the range below
+			return &ResetError{Code: uint32(code - resetUser), Peer: id}
 		}
 		return theirs(code.meaning(), "")
 	case errors.As(err, &transport):

@@ -232,8 +232,7 @@ func TestShutdown(t *testing.T) {
 		stop()
 		_, err := a.Dial(context.Background(), peers[0].LocalID(), peers[0].addr)
 		wantCode(t, err, socket.Closed)
-		var mine *socket.Error
-		if !errors.As(err, &mine) {
+		if _, ok := errors.AsType[*socket.Error](err); !ok {
 			t.Errorf("%T", err)
 		}
 	})

@@ -123,11 +123,11 @@ func isClose(err error, code closeCode) bool {
 }
 
 func closeFrame(reason closeCode, message string) *wire.Control {
-	return &wire.Control{Kind: &wire.ControlClose{Close: &wire.Close{Reason: uint32(reason), Message: message}}} //nolint:gosec // small numbers
+	return &wire.Control{Kind: &wire.ControlClose{Close: &wire.Close{Reason: uint32(reason), Message: message}}}
 }
 
 func pongFrame(p *wire.Ping, now time.Time) *wire.Control {
 	return &wire.Control{Kind: &wire.ControlPong{Pong: &wire.Pong{
-		Nonce: p.GetNonce(), SendTime: p.GetSendTime(), ReceiveTime: uint64(max(now.UnixMicro(), 0)), //nolint:gosec // not negative
+		Nonce: p.GetNonce(), SendTime: p.GetSendTime(), ReceiveTime: uint64(max(now.UnixMicro(), 0)),
 	}}}
 }

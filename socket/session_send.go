@@ -134,7 +134,7 @@ const largeStall = 30 * time.Second
 // receiveLarge reads one large block, hands it up in its place, and ends the other direction to say so.
 func (n *link) receiveLarge(st stream, p wire.Preamble) {
 	s := n.session
-	size := int64(p.Length) //nolint:gosec // at most MaxPayload
+	size := int64(p.Length)
 	if size > int64(s.host.cfg.MaxBlock) {
 		n.refuse(st, resetTooLarge)
 		return
