@@ -83,11 +83,11 @@ func parse(args []string) (func(context.Context, *screen) error, error) {
 	case errors.Is(err, flag.ErrHelp):
 		return nil, err
 	case err != nil:
-		return nil, &commandError{"-h shows what can be typed", err}
+		return nil, &commandError{problem: err.Error() + ": -h shows what can be typed"}
 	case flags.NArg() > 0:
 		return nil, &commandError{problem: fmt.Sprintf("%q is not understood: -h shows what can be typed", flags.Arg(0))}
 	case *listen != "" && *to != "":
-		return nil, &commandError{problem: "give -listen or -to: the two ends are two processes, or one without either flag"}
+		return nil, &commandError{problem: "give -listen or -to, not both: the two ends are two processes, or one process without flags"}
 	case *listen != "":
 		return func(ctx context.Context, out *screen) error { return answer(ctx, *listen, out) }, nil
 	case *to != "":
@@ -96,6 +96,8 @@ func parse(args []string) (func(context.Context, *screen) error, error) {
 			return nil, err
 		}
 		return func(ctx context.Context, out *screen) error { return ask(ctx, id, address, out) }, nil
+	case flags.NFlag() > 0:
+		return nil, &commandError{problem: "-listen takes HOST:PORT, -to takes ID@HOST:PORT"}
 	}
 	return both, nil
 }

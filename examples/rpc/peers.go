@@ -23,15 +23,20 @@ const closing = 5 * time.Second
 
 // answer listens at an address and answers whoever asks, until ctx ends.
 func answer(ctx context.Context, address string, out *screen) error {
-	return with(address, func(host *socket.Host, d *dispatch.Dispatcher) error {
-		if err := serve(d, think, out.printer("")); err != nil {
+	err := with(address, func(host *socket.Host, d *dispatch.Dispatcher) error {
+		say := out.printer("")
+		if err := serve(d, think, say); err != nil {
 			return err
 		}
-		out.printer("")("listening; in another terminal type:")
-		out.printer("")("go run ./examples/rpc -to %s@%s", host.LocalID(), reachable(host.Addr()))
+		say("listening; in another terminal type:")
+		say("go run ./examples/rpc -to %s@%s", host.LocalID(), reachable(host.Addr()))
 		<-ctx.Done()
 		return nil
 	})
+	if errors.Is(err, socket.Refused) {
+		return &commandError{"-listen takes a free HOST:PORT of this machine", err}
+	}
+	return err
 }
 
 // ask dials the peer at an address and asks it.
@@ -100,7 +105,7 @@ func think() uint32 { return 1 + rand.Uint32N(limit) }
 func with(address string, f func(*socket.Host, *dispatch.Dispatcher) error) (err error) {
 	host, err := socket.Listen(socket.Config{Key: must(peer.GenerateKey()), Listen: address})
 	if err != nil {
-		return &commandError{"-listen takes a free HOST:PORT of this machine", err}
+		return err
 	}
 	d := must(dispatch.New(host, dispatch.Config{}))
 	defer func() {
