@@ -80,14 +80,14 @@ func (f privateFile) explain(err error) *FileError {
 		return f.fail(ErrKeyMalformed, err, "")
 	}
 	path, remedy := shellQuote(f.path), ""
-	switch p.problem {
-	case ErrKeyMalformed:
+	switch {
+	case errors.Is(p.problem, ErrKeyMalformed):
 		remedy = "restore it from a backup; without one, move it away, and a new identity will be made"
-	case ErrKeyAlgorithm:
+	case errors.Is(p.problem, ErrKeyAlgorithm):
 		remedy = "make one with: ssh-keygen -t ed25519 -f " + path + ".new"
-	case ErrPassphraseNeeded:
+	case errors.Is(p.problem, ErrPassphraseNeeded):
 		remedy = "give its passphrase, or remove it with: ssh-keygen -p -f " + path
-	case ErrKeyNotEncrypted:
+	case errors.Is(p.problem, ErrKeyNotEncrypted):
 		remedy = "encrypt it with: ssh-keygen -p -f " + path
 	}
 	return f.fail(p.problem, p.cause, remedy)

@@ -71,9 +71,6 @@ func TestLoadOrCreateKey(t *testing.T) {
 		if err != nil || created || again.ID() != k.ID() {
 			t.Fatalf("second use: created %v, id %v, want %v, %v", created, again.ID(), k.ID(), err)
 		}
-		if loaded, err := LoadKey(path, []byte(passphrase)); err != nil || loaded.ID() != k.ID() {
-			t.Fatalf("LoadKey: %v", err)
-		}
 		if names := entries(t, filepath.Dir(path)); len(names) != 1 {
 			t.Errorf("left behind: %v", names)
 		}
@@ -103,10 +100,10 @@ func TestLoadOrCreateKeyNeverReplaces(t *testing.T) {
 	file := func(content []byte, mode fs.FileMode) func(*testing.T) string {
 		return func(t *testing.T) string { return writeFile(t, content, mode) }
 	}
-	in := func(make func(path string) error) func(*testing.T) string {
+	in := func(put func(path string) error) func(*testing.T) string {
 		return func(t *testing.T) string {
 			path := filepath.Join(t.TempDir(), "id")
-			if err := make(path); err != nil {
+			if err := put(path); err != nil {
 				t.Fatal(err)
 			}
 			return path
@@ -256,9 +253,9 @@ func TestRacingProcessesAgree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 5 {
+	for range 3 {
 		path := filepath.Join(t.TempDir(), "home", "id")
-		const racers = 6
+		const racers = 5
 		var starts []func() error
 		var outs []*bufio.Scanner
 		var waits []func() error

@@ -56,19 +56,21 @@ func rewrite(t testing.TB, content []byte, change func(*sshEnvelope)) []byte {
 
 // I2: what ssh-keygen makes is accepted.
 func TestParseKeyOfSSHKeygen(t *testing.T) {
-	for name, passphrase := range map[string]string{"ed25519": "", "ed25519_encrypted": testPassphrase} {
-		want := idOfPub(t, testFile(t, name+".pub"))
-		content := testFile(t, name)
-		for ending, content := range map[string][]byte{
-			"as made":     content,
-			"CRLF":        bytes.ReplaceAll(content, []byte("\n"), []byte("\r\n")),
-			"no newline":  bytes.TrimSpace(content),
-			"blank lines": append(bytes.Clone(content), " \n\n"...),
-		} {
-			k, err := parseKey(content, []byte(passphrase))
-			if err != nil || k.ID() != want {
-				t.Errorf("%s, %s: %v", name, ending, err)
-			}
+	plain, encrypted := testFile(t, "ed25519"), testFile(t, "ed25519_encrypted")
+	for _, tt := range []struct {
+		name, pub  string
+		content    []byte
+		passphrase string
+	}{
+		{"plain", "ed25519.pub", plain, ""},
+		{"encrypted", "ed25519_encrypted.pub", encrypted, testPassphrase},
+		{"CRLF", "ed25519.pub", bytes.ReplaceAll(plain, []byte("\n"), []byte("\r\n")), ""},
+		{"no newline at the end", "ed25519.pub", bytes.TrimSpace(plain), ""},
+		{"blank lines at the end", "ed25519.pub", append(bytes.Clone(plain), " \n\n"...), ""},
+	} {
+		k, err := parseKey(tt.content, []byte(tt.passphrase))
+		if err != nil || k.ID() != idOfPub(t, testFile(t, tt.pub)) {
+			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
 }

@@ -47,7 +47,7 @@ var needles = func() (list []string) {
 		for _, verb := range []string{"%s", "%x", "%X", "% x", "% X", "%d", "%o", "%O", "%b", "%q", "%U", "%#v", "%#x", "%# x", "%#q"} {
 			list = append(list, strings.TrimSuffix(strings.Trim(fmt.Sprintf(verb, w), "`\"[]"), "}"))
 		}
-		list = append(list, strings.ReplaceAll(fmt.Sprint(w), " ", ","))
+		list = append(list, strings.ReplaceAll(strings.Trim(fmt.Sprintf("%d", w), "[]"), " ", ","))
 	}
 	for i, s := range list {
 		list[i] = strings.TrimPrefix(s, "[]byte{")

@@ -9,6 +9,7 @@ import (
 	"parley/peer"
 )
 
+//nolint:gosmopolitan // names in many scripts are the point
 func TestCheckAccepts(t *testing.T) {
 	for _, name := range []string{
 		"a", "ann", "Ann", "ANN-2", "ann_lee", "o'neil", "ann.lee", "ann+work", "a-",

@@ -3,6 +3,8 @@ package petname
 import "testing"
 
 // T22: mixed scripts are flagged, except where a language writes them together.
+//
+//nolint:gosmopolitan // names in many scripts are the point
 func TestMixedScript(t *testing.T) {
 	for name, want := range map[string]bool{
 		"":            false,
