@@ -3,7 +3,6 @@ package dispatch
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -21,27 +20,21 @@ type arrival struct {
 	err     error // none will come
 }
 
-// call is an Ask that waits. A call is reused: after Forget or its reply nothing
-// refers to it.
+// call is an Ask that waits. A call is reused, by the Dispatcher that made it: a
+// channel belongs to one synctest bubble.
 type call struct {
 	done chan arrival // capacity 1: the reader does not wait
 }
 
-var calls = sync.Pool{New: func() any { return &call{make(chan arrival, 1)} }}
+func newCall() any { return &call{make(chan arrival, 1)} }
 
-func (c *call) reply(h *wire.Header, payload []byte, last bool) {
-	select {
-	case c.done <- arrival{number: h.Type, flags: h.Flags, payload: payload, last: last}:
-	default: // FlagMore where one reply is expected: the first counts
-	}
+// reply takes the first of several replies.
+func (c *call) reply(h *wire.Header, payload []byte, last bool) (enough bool) {
+	c.done <- arrival{number: h.Type, flags: h.Flags, payload: payload, last: last}
+	return true
 }
 
-func (c *call) lost(why error) {
-	select {
-	case c.done <- arrival{err: why}:
-	default:
-	}
-}
+func (c *call) lost(why error) { c.done <- arrival{err: why} }
 
 // Ask sends a request to a peer and waits for its reply (D10):
 //
@@ -77,22 +70,17 @@ func ask[Resp, Req proto.Message](ctx context.Context, d *Dispatcher, to peer.ID
 	}
 	ctx, cancel := d.bound(ctx)
 	defer cancel()
-	c := calls.Get().(*call)
+	c := d.calls.Get().(*call)
 	s, id, err := d.send(ctx, to, service, c, req)
 	if err != nil {
 		if id == 0 {
-			calls.Put(c) // it was never registered
+			d.calls.Put(c) // it was never registered
 		}
 		return none, err
 	}
 	select {
 	case a := <-c.done:
-		if !a.last {
-			// Lost, or the first of several replies where one is expected.
-			s.abandon(id)
-		} else {
-			calls.Put(c)
-		}
+		d.calls.Put(c)
 		return result[Resp](d, to, expect, a)
 	case <-ctx.Done():
 		err = ctxError(ctx, "ask", to)

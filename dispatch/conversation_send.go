@@ -85,8 +85,10 @@ type resumption struct {
 	err error
 }
 
-func (q *question) reply(*wire.Header, []byte, bool) {} // replies come by way of the conversation
-func (q *question) lost(error)                       {} // and so does its end
+// A question hears of its reply, and of its end, by way of the conversation.
+
+func (q *question) reply(*wire.Header, []byte, bool) bool { return false }
+func (q *question) lost(error)                            {}
 
 // Request sends a message that the peer answers within the conversation, and calls
 // then with the reply, in a turn and with the conversation's state (D4). It waits

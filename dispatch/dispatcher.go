@@ -27,6 +27,7 @@ type Dispatcher struct {
 	system    *actor.System
 	kinds     kinds
 	handlers  handlers
+	calls     sync.Pool
 
 	dropped [router.NumReasons]atomic.Uint64
 	panics  atomic.Uint64
@@ -57,6 +58,7 @@ func New(t Transport, c Config) (*Dispatcher, error) {
 	}
 	d := &Dispatcher{
 		transport: t,
+		calls:     sync.Pool{New: newCall},
 		local:     t.LocalID(),
 		config:    c,
 		closing:   make(chan struct{}),

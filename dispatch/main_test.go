@@ -83,3 +83,5 @@ func wantCode(t testing.TB, err error, code wire.Code, byPeer bool) {
 		t.Fatalf("error %v: said by the peer: %v", err, !byPeer)
 	}
 }
+
+func blobOf(n int) blob { return wrapperspb.Bytes(make([]byte, n)) }

@@ -19,8 +19,9 @@ type (
 // asker waits for a reply. Its methods are called with the session locked and
 // must not block.
 type asker interface {
-	// reply hands over a reply; payload is the callee's to keep.
-	reply(h *wire.Header, payload []byte, last bool)
+	// reply hands over a reply; payload is the callee's to keep. Enough says that
+	// the peer need not send those that were to follow.
+	reply(h *wire.Header, payload []byte, last bool) (enough bool)
 	// lost says that none will come.
 	lost(why error)
 }
@@ -102,7 +103,9 @@ func (s *session) apply(now time.Time, h *wire.Header, payload []byte, out []eff
 		case router.Begin:
 			out = s.begin(now, h, payload, out)
 		case router.Reply:
-			e.Ask.reply(h, payload, e.Last)
+			if e.Ask.reply(h, payload, e.Last) && s.r.Forget(e.ID) {
+				s.outbox.cancel(e.ID)
+			}
 		case router.Message:
 			e.Conv.tell(s.newDelivery(h, payload, at))
 		case router.ReplyIn:

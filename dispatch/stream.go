@@ -68,13 +68,14 @@ type replies struct {
 	full  bool
 }
 
-func (r *replies) reply(h *wire.Header, payload []byte, last bool) {
-	r.add(arrival{number: h.Type, flags: h.Flags, payload: payload, last: last})
+func (r *replies) reply(h *wire.Header, payload []byte, last bool) (enough bool) {
+	return r.add(arrival{number: h.Type, flags: h.Flags, payload: payload, last: last})
 }
 
 func (r *replies) lost(why error) { r.add(arrival{err: why}) }
 
-func (r *replies) add(a arrival) {
+// add reports whether a is one too many.
+func (r *replies) add(a arrival) (full bool) {
 	r.mu.Lock()
 	switch cost := router.Cost(len(a.payload)); {
 	case r.full:
@@ -85,11 +86,13 @@ func (r *replies) add(a arrival) {
 		r.cost += cost
 		r.queue = append(r.queue, a)
 	}
+	full = r.full
 	r.mu.Unlock()
 	select {
 	case r.ready <- struct{}{}:
 	default:
 	}
+	return full
 }
 
 func (r *replies) take() []arrival {
