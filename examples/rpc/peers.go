@@ -99,7 +99,9 @@ func tour(ctx context.Context, d *dispatch.Dispatcher, to peer.ID, say printer) 
 }
 
 // think thinks of a number from 1 to limit.
-func think() uint32 { return 1 + rand.Uint32N(limit) }
+func think() uint32 {
+	return 1 + rand.Uint32N(limit) //nolint:gosec // a game, not a secret that anybody relies on
+}
 
 // with runs f with a new peer on a UDP address and parts from all others after.
 func with(address string, f func(*socket.Host, *dispatch.Dispatcher) error) (err error) {
