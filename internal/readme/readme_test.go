@@ -49,6 +49,9 @@ func TestReadmeShowsTheExampleThatRuns(t *testing.T) {
 		t.Fatal("example_test.go does not mark what the README shows")
 	}
 	want := strings.Trim(region, "\n")
+	if n := strings.Count(want, "\n") + 1; n > 20 {
+		t.Errorf("the example has %d lines; the README promises twenty", n)
+	}
 	shown := fences(read(t, "README.md"), "go")
 	if len(shown) != 1 {
 		t.Fatalf("README.md has %d blocks of Go, want the one that example_test.go runs", len(shown))
