@@ -252,7 +252,8 @@ func TestA3PanicEndsTheProcessAlone(t *testing.T) {
 	if len(ends) != 0 {
 		t.Error("OnEnd was called more than once")
 	}
-	if st := s.Stats(); st.Panics != 1 || st.Live != 2 {
+	waitLive(t, s, 2)
+	if st := s.Stats(); st.Panics != 1 {
 		t.Errorf("%+v", st)
 	}
 	if !strings.Contains(log.String(), "unexpected EOF") || !strings.Contains(log.String(), m.Ref.ID()) {
@@ -367,8 +368,13 @@ func TestA3Restart(t *testing.T) {
 						c.After(time.Minute, "timer of the first")
 					}
 				},
-				receive: func(_ *Context, msg any) {
-					if msg == "boom" {
+				receive: func(c *Context, msg any) {
+					switch msg {
+					case "boom late":
+						c.After(time.Second, "fired when its process restarts")
+						<-time.After(2 * time.Second)
+						panic(msg)
+					case "boom":
 						panic(msg)
 					}
 					log = append(log, msg)
@@ -395,24 +401,27 @@ func TestA3Restart(t *testing.T) {
 		<-time.After(9 * time.Second)
 		r.Tell("boom")
 		<-time.After(time.Minute)
+		r.Tell("boom late")
 		r.Tell("boom")
-		r.Tell("boom")
+		<-time.After(time.Minute)
 		r.Tell(4)
 		synctest.Wait()
 		if len(ends) != 0 {
 			t.Fatalf("ended: %v", <-ends)
 		}
 		r.Tell("boom")
+		r.Tell("boom")
+		r.Tell("boom")
 		r.Tell("behind")
 		if err := <-ends; err.Error() != "actor: panic: boom" {
 			t.Errorf("reason %v", err)
 		}
 		closeNow(t, s)
-		want := []any{"start", 1, "start", 2, "start", 3, "start", "start", "start", "start", 4, "stop"}
+		want := []any{"start", 1, "start", 2, "start", 3, "start", "start", "start", "start", 4, "start", "start", "stop"}
 		if !slices.Equal(log, want) {
 			t.Errorf("got  %v\nwant %v", log, want)
 		}
-		if st := s.Stats(); st.Restarts != 6 || st.Panics != 7 || st.Dropped != 1 {
+		if st := s.Stats(); st.Restarts != 8 || st.Panics != 9 || st.Dropped != 1 {
 			t.Errorf("%+v", st)
 		}
 	})
@@ -504,8 +513,12 @@ func TestTimers(t *testing.T) {
 			}
 		}))
 		<-time.After(time.Minute)
-		r.Tell(do(func(c *Context) { c.After(time.Second, "dead"); c.Stop(nil) }))
-		<-time.After(time.Minute)
+		var dead *Timer
+		r.Tell(do(func(c *Context) { dead = c.After(time.Hour, "dead"); c.Stop(nil) }))
+		synctest.Wait()
+		if dead.timer.Stop() {
+			t.Error("the timer of an ended process was still running")
+		}
 		if len(got) != 0 {
 			t.Errorf("got %v", <-got)
 		}
@@ -513,6 +526,29 @@ func TestTimers(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 	})
+}
+
+// A stop that crosses with the end of a child hangs nobody and wakes nothing of
+// the engine's that would outlive Close.
+func TestA2StopCrossesChildsEnd(t *testing.T) {
+	s := NewSystem(Config{})
+	kidEnd, end := make(chan error, 1), make(chan error, 1)
+	parent := spawn(t, s, Func(func(c *Context, _ any) {
+		kid, _ := c.Spawn(idleProcess, Options{OnEnd: func(err error) { kidEnd <- err }})
+		kid.Stop(nil)
+		<-kidEnd // gone from the registry; the engine's half of c learns it later
+		c.Stop(nil)
+	}), Options{OnEnd: func(err error) { end <- err }})
+	parent.Tell(0)
+	if err := get(t, end); err != nil {
+		t.Fatal(err)
+	}
+	closeNow(t, s)
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	if bytes.Contains(stacks, []byte("protoactor-go")) {
+		t.Errorf("left behind:\n%s", stacks)
+	}
 }
 
 // Close gives up waiting with its context, and can be called again.

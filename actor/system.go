@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	engine "github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/eventstream"
 )
 
 // Config configures a System. Its zero value is usable.
@@ -77,6 +78,10 @@ func NewSystem(c Config) *System {
 		// Everything worth saying is said by this package.
 		return slog.New(slog.DiscardHandler)
 	}))
+	// The engine says on this stream that a stop came too late for a child that
+	// was just ending, and its own listener starts a goroutine for a second at
+	// each, which would outlive Close. This package listens to nothing there.
+	s.engine.EventStream = eventstream.NewEventStream()
 	if c.Name != "" {
 		s.engine.ProcessRegistry.Address = c.Name
 	}
