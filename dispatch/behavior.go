@@ -84,6 +84,9 @@ func OnRequest[S any, Req, Resp proto.Message](f func(s S, c *Conversation, req 
 		if err != nil {
 			return c.refuse(err)
 		}
+		if !c.current.wanted() {
+			return nil // it was merely sent
+		}
 		return c.Reply(resp)
 	})
 }

@@ -41,7 +41,7 @@ type process struct{ c *Conversation }
 func (p process) Receive(a *actor.Context, msg any) { p.c.receive(a, msg) }
 
 // Stop is the last turn, whatever the end.
-func (p process) Stop(a *actor.Context, reason error) {
+func (p process) Stop(_ *actor.Context, reason error) {
 	c := p.c
 	var panicked *actor.PanicError
 	switch {
@@ -58,7 +58,6 @@ func (p process) Stop(a *actor.Context, reason error) {
 		<-c.opened
 	}
 	if c.machine != nil && !c.stillborn {
-		c.turn, c.current = a, nil
 		c.machine.ended(c, c.Err())
 	}
 }

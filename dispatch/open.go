@@ -147,7 +147,7 @@ func (s *session) open(c *Conversation, cost uint64) error {
 	if err != nil {
 		s.r.End(c.key)
 		s.r.Gone(c.key)
-		return unavailable("open with", s.peer, errClosed)
+		return unavailable("open with", s.peer, err)
 	}
 	return nil
 }

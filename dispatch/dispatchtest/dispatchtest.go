@@ -47,10 +47,14 @@ const (
 	Drop                  // never; a real transport does that to best-effort blocks only
 	Hold                  // when Release is called
 	Twice                 // twice, which no real transport does
+	Refuse                // Send fails with ErrRefused
 )
 
 // ErrDown is the cause of sends without a session.
 var ErrDown = errors.New("dispatchtest: no session")
+
+// ErrRefused is the error of a Send that Intercept refused.
+var ErrRefused = errors.New("dispatchtest: refused")
 
 // Endpoint is a transport in memory. Its methods may be called concurrently.
 type Endpoint struct {
@@ -265,6 +269,8 @@ func (e *Endpoint) send(ctx context.Context, to peer.ID, session, lane uint64, b
 	switch action {
 	case Drop:
 		return nil
+	case Refuse:
+		return ErrRefused
 	case Hold:
 		e.mu.Lock()
 		e.held = append(e.held, held{b, l})

@@ -71,8 +71,9 @@ func (r *Router[A, C, R]) send(c *conversation[A, C], cost, inReplyTo uint64) (O
 		return Outgoing{}, ErrWouldBlock
 	}
 	id := r.Next()
-	if !c.answered {
-		// The first answer of who was addressed names the begin alone (D5).
+	if !c.answered && (inReplyTo == 0 || inReplyTo == c.key.ID) {
+		// The first answer of who was addressed names the begin alone (D5), unless
+		// it answers a later message.
 		c.answered = true
 		return Outgoing{ID: id, InReplyTo: c.key.ID}, nil
 	}
