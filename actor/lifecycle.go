@@ -51,8 +51,7 @@ func (r *Ref) fail() {
 }
 
 func (r *Ref) logFailure(failure error) {
-	var p *PanicError
-	if errors.As(failure, &p) {
+	if p, ok := errors.AsType[*PanicError](failure); ok {
 		r.sys.log.Error("panic in a process", "process", r.id, "panic", p.Value, "stack", string(p.Stack))
 		return
 	}

@@ -28,7 +28,9 @@ type Options struct {
 
 // Restart is the policy of a process that goes on after a panic with a fresh
 // Receiver. The message being handled is lost, its children end, its timers
-// and watches are dropped; Ref, mailbox and those watching it stay.
+// and watches are dropped; Ref, mailbox and those watching it stay. A Terminated
+// message that already waits, of a child of the former Receiver, is the fresh
+// one's.
 type Restart struct {
 	// New makes the fresh Receiver, in the process's turn. Nil means that a
 	// failure ends the process. A panic in New is a failure like any other.

@@ -7,14 +7,14 @@ import (
 
 // Tuning of the pool's size; local to this package.
 const (
-	// lookMin is how long a piece of work may hold its worker, while others
+	// shortLook is how long a piece of work may hold its worker, while others
 	// wait, before it counts as blocked. It is far above the microseconds of a
 	// handler that only computes, and short enough that handlers which wait
 	// one millisecond each for a database get as many workers as they need.
-	lookMin = 250 * time.Microsecond
-	// lookMax is the longest pause between two looks at a queue that is not
+	shortLook = 250 * time.Microsecond
+	// longLook is the longest pause between two looks at a queue that is not
 	// empty, reached when what lacks is processors.
-	lookMax = 4 * time.Millisecond
+	longLook = 4 * time.Millisecond
 	// starvedLooks is how many looks in a row must find no progress before the
 	// pool grows although the processors are all busy.
 	starvedLooks = 3
@@ -62,7 +62,7 @@ func (p *Pool) watchProgress() {
 	}
 	m.watching = true
 	m.starved = 0
-	p.lookAgain(lookMin)
+	p.lookAgain(shortLook)
 }
 
 // lookAgain begins an epoch. The caller holds mu.
@@ -118,16 +118,16 @@ func (p *Pool) lookAtQueue() {
 		for range min(stuck, p.queue.n, p.most-len(p.all)) {
 			p.start()
 		}
-		p.lookAgain(lookMin)
+		p.lookAgain(shortLook)
 		return
 	}
 	if ready > p.warm {
 		m.retire = min(ready/2, len(p.all)-p.warm)
 	}
 	if ready > 0 || late {
-		p.lookAgain(min(2*m.interval, lookMax))
+		p.lookAgain(min(2*m.interval, longLook))
 	} else {
-		p.lookAgain(lookMin)
+		p.lookAgain(shortLook)
 	}
 }
 

@@ -47,7 +47,7 @@ func TestPoolGrowsWhileBlocked(t *testing.T) {
 		p.Go(func() { ran <- time.Since(begun) })
 		// Work is seen to be stuck at the second look after it began, so that the
 		// number of workers grows like Fibonacci's, to 200 in a dozen looks.
-		if d := get(t, ran); d > 20*lookMin {
+		if d := get(t, ran); d > 20*shortLook {
 			t.Errorf("a function behind 200 blocked ones ran after %v", d)
 		}
 		close(release)
@@ -134,7 +134,7 @@ func TestPoolKeepsWorkersInUse(t *testing.T) {
 			}
 			begun := time.Now()
 			running.Wait()
-			if d := time.Since(begun); d > 8*lookMin {
+			if d := time.Since(begun); d > 8*shortLook {
 				t.Errorf("8 functions were running after %v", d)
 			}
 			close(release)

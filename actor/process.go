@@ -21,9 +21,10 @@ const (
 
 // phase is where a process is in its life. It changes in the process's turn.
 //
-//	alive ──failure, restart allowed──▶ restarting ──children ended──▶ alive
-//	alive, restarting ──Stop, parent's end, failure──▶ stopping
-//	stopping ──children ended──▶ ended
+//	alive ── failure, restart allowed ──▶ restarting
+//	when children have ended: restarting ──▶ alive
+//	either ── Stop, parent's end, failure ──▶ stopping
+//	when children have ended: stopping ──▶ ended
 //
 // Only an alive process handles messages. From stopping on, Tell fails.
 type phase uint8
@@ -125,7 +126,7 @@ func (s *System) spawn(in spawner, parent *Ref, recv Receiver, o Options) (*Ref,
 // RegisterHandlers is called by the engine once, during the spawn.
 func (c *cell) RegisterHandlers(i engine.MessageInvoker, _ engine.Dispatcher) {
 	c.core = i.(core)
-	c.id = c.core.Self().Id
+	c.id = c.core.Self().GetId()
 }
 
 // Start implements engine.Mailbox.
