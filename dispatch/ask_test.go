@@ -455,6 +455,7 @@ func TestManyReplies(t *testing.T) { // D3
 		must(t, dispatch.HandleMany(b.Dispatcher, func(ctx context.Context, m number, reply func(number) error) error {
 			for i := range m.GetValue() {
 				if err := reply(num(i)); err != nil {
+					stopped <- context.Cause(ctx)
 					return err
 				}
 			}

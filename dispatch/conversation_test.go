@@ -403,7 +403,12 @@ func TestReply(t *testing.T) {
 		if n := <-got; n != 4 {
 			t.Errorf("got %d", n)
 		}
-		wantCode(t, c.Reply(num(0)), wire.FailedPrecondition, false)
+		outside := make(chan error, 1)
+		must(t, dispatch.Do(c, func(_ *talk, c *dispatch.Conversation) error {
+			outside <- c.Reply(num(0))
+			return nil
+		}))
+		wantCode(t, <-outside, wire.FailedPrecondition, false)
 		c.End()
 	})
 }

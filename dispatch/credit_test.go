@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,11 +53,9 @@ func TestSendWaitsForCredit(t *testing.T) { // design §5: Credit
 			t.Error("sent without credit")
 		}
 		// Others are not held up.
-		other := newTalk()
 		must(t, dispatch.Handle(b.Dispatcher, func(context.Context, number) (number, error) { return num(1), nil }))
 		_, err := dispatch.Ask[number](t.Context(), a.Dispatcher, b.id, num(1))
 		must(t, err)
-		_ = other
 		close(let)
 		must(t, <-sent)
 		for range 3 * dispatch.Window / 1024 {
@@ -142,10 +141,11 @@ func TestOverrunEndsTheConversation(t *testing.T) { // T12
 func TestFailedSendGivesItsCreditBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t)
-		c, kb, let := stuck(t, a, b)
-		full := true
+		c, _, let := stuck(t, a, b)
+		var full atomic.Bool
+		full.Store(true)
 		a.end.Intercept(func(blk dispatchtest.Block) dispatchtest.Action {
-			if full {
+			if full.Load() {
 				return dispatchtest.Refuse
 			}
 			return dispatchtest.Deliver
@@ -153,7 +153,7 @@ func TestFailedSendGivesItsCreditBack(t *testing.T) {
 		for range 2 * dispatch.Window / 1024 {
 			wantCode(t, c.Send(kilo()), wire.Unavailable, false)
 		}
-		full = false
+		full.Store(false)
 		n := 0
 		for c.TrySend(kilo()) == nil {
 			n++
@@ -164,11 +164,11 @@ func TestFailedSendGivesItsCreditBack(t *testing.T) {
 		// For a block that is too large for a lane nobody knows: the conversation ends.
 		close(let)
 		synctest.Wait()
-		full = true
+		full.Store(true)
 		wantCode(t, c.Send(say(string(make([]byte, wire.MaxLaneBlock)))), wire.Unavailable, false)
-		full = false
+		full.Store(false)
 		<-c.Done()
 		synctest.Wait()
-		_ = kb
+		wantNothingHeld(t, a, b)
 	})
 }

@@ -3,7 +3,7 @@ package router
 // recent remembers numbers that were in use: as many as it has slots, each until
 // another with the same low bits takes its slot. As numbers rise by one for each
 // message, that is about the last so many messages. It never claims a number that
-// was not added.
+// was not added. Zero is no number.
 type recent struct {
 	slots []uint64 // their number is a power of two, and grows up to most
 	most  int
