@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/term"
+
+	"parley/peer"
+)
+
+// home is what a chat keeps between two runs.
+type home struct {
+	key  *peer.Key
+	book *book
+	made bool // the key is new
+}
+
+// passphraseVariable is where the key's passphrase may be.
+const passphraseVariable = "PARLEY_PASSPHRASE" //nolint:gosec // the name of the variable
+
+// openHome reads a home, and makes it first if need be. With dir empty everything
+// is in memory. The user may be asked for the key's passphrase.
+func openHome(dir string, stdin *os.File, stderr io.Writer) (*home, error) {
+	h := &home{}
+	var err error
+	if dir == "" {
+		h.made = true
+		if h.key, err = peer.GenerateKey(); err != nil {
+			return nil, err
+		}
+		h.book = &book{self: h.key.ID()}
+		return h, nil
+	}
+	path := filepath.Join(dir, "key")
+	h.key, h.made, err = peer.LoadOrCreateKey(path, []byte(os.Getenv(passphraseVariable)))
+	if errors.Is(err, peer.ErrPassphraseNeeded) {
+		h.key, err = askAndLoad(path, stdin, stderr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if h.book, err = openBook(filepath.Join(dir, "petnames"), h.key.ID()); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+func askAndLoad(path string, stdin *os.File, stderr io.Writer) (*peer.Key, error) {
+	fd := int(stdin.Fd())
+	if !term.IsTerminal(fd) {
+		return nil, fmt.Errorf("%s is encrypted, and there is no terminal to ask for the passphrase: set %s", path, passphraseVariable)
+	}
+	fmt.Fprintf(stderr, "passphrase of %s: ", path)
+	passphrase, err := term.ReadPassword(fd)
+	fmt.Fprintln(stderr)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the passphrase: %w", err)
+	}
+	defer clear(passphrase)
+	return peer.LoadKey(path, passphrase)
+}
+
+// befriend puts the friends of the command line into the book.
+func (h *home) befriend(friends []friend) error {
+	for _, f := range friends {
+		if err := h.book.add(f.name, f.id, f.address, true); err != nil {
+			return fmt.Errorf("-peer %s: %w", f.name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,41 @@
+package main
+
+import "time"
+
+// What a peer, a user or a script can make this program hold or wait for.
+const (
+	// maxLine is the longest line, in bytes. It is part of the protocol.
+	maxLine = 4096
+	// maxWaiting is how many lines may wait for one peer's acknowledgement.
+	maxWaiting = 10_000
+	// maxPeers is how many peers may be connected at once.
+	maxPeers = 256
+	// maxRemembered is of how many peers the last line shown is remembered, so
+	// that a line sent again after a broken session is not shown again.
+	maxRemembered = 4 * maxPeers
+	// maxConversations is how many conversations a peer may have with us. It needs
+	// one; the others leave room for those that are ending.
+	maxConversations = 4
+	// maxBook is the largest petnames file, in bytes.
+	maxBook = 1 << 20
+	// maxHistory is how many events the terminal keeps for scrolling back.
+	maxHistory = 2000
+)
+
+// How long things take at most.
+const (
+	// idleTimeout is how long a peer may be silent before it counts as gone, and
+	// keepAlive how often it is asked. A chat wants to know soon.
+	idleTimeout = 10 * time.Second
+	keepAlive   = 3 * time.Second
+	// deliveryWait is how long leaving waits for lines to be acknowledged.
+	deliveryWait = 10 * time.Second
+	// patience is how much of that passes before the user is told.
+	patience = time.Second
+	// closeWait is how long leaving then waits for the connections to close.
+	closeWait = 3 * time.Second
+	// minRedial and maxRedial bound the wait between two attempts to reach a peer
+	// (C8).
+	minRedial = time.Second
+	maxRedial = time.Minute
+)

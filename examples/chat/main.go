@@ -1,0 +1,117 @@
+// Command chat lets two or more keys chat. It is an example of a program on Parley:
+// protocol.go is what it says on the wire, room.go who is there, node.go how the
+// layers are joined; the rest is for the user.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"parley/peer"
+)
+
+// Exit statuses.
+const (
+	exitOK          = 0
+	exitUndelivered = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run is the program. What keeps it from starting is one line on stderr.
+func run(args []string, stdin, stdout *os.File, stderr io.Writer) int {
+	o, err := parseOptions(args)
+	if errors.Is(err, errHelp) {
+		fmt.Fprint(stdout, usage)
+		return exitOK
+	}
+	var status int
+	if err == nil {
+		status, err = chat(o, stdin, stdout, stderr)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "chat: "+oneLine(err))
+		return exitUsage
+	}
+	return status
+}
+
+// chat runs until the user leaves. An error means that it could not start.
+func chat(o options, stdin, stdout *os.File, stderr io.Writer) (int, error) {
+	h, err := openHome(o.home, stdin, stderr)
+	if err != nil {
+		return 0, err
+	}
+	if err := h.befriend(o.friends); err != nil {
+		return 0, err
+	}
+	s := settings{home: h, listen: o.listen, nick: o.nick, given: o.friends}
+	if o.secretFile != "" {
+		if s.secret, err = peer.LoadSecret(o.secretFile); err != nil {
+			return 0, err
+		}
+	}
+	sink := &lineSink{emit: func(line string) { fmt.Fprintln(stderr, "chat: "+line) }}
+	s.log = slog.New(warnings{level: slog.LevelWarn, to: sink})
+
+	interrupts := make(chan os.Signal, 2)
+	onTerminal := term.IsTerminal(int(stdin.Fd())) && term.IsTerminal(int(stdout.Fd())) && os.Getenv("TERM") != "dumb"
+	p := &plain{in: stdin, out: stdout}
+	s.ui = p
+	if o.demo {
+		r, err := startRobot(&s, onTerminal)
+		if err != nil {
+			return 0, err
+		}
+		defer r.leaveAtOnce()
+		if !onTerminal {
+			s.ui = newRecital(p, term.IsTerminal(int(stdin.Fd())))
+		}
+	}
+	n, err := newNode(s)
+	if err != nil {
+		return 0, err
+	}
+	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(interrupts)
+	return n.live(started{h.key.ID(), n.host.Addr().String(), invitation(o.nick, h.key.ID(), n.host.Addr(), o.secretFile)}, interrupts), nil
+}
+
+// live shows the node to its user until either wants to end. It returns the exit
+// status. A second interrupt ends it at once.
+func (n *node) live(first started, interrupts <-chan os.Signal) int {
+	defer n.ui.close()
+	ended := make(chan error, 1)
+	go func() { ended <- n.ui.run(n.submit) }()
+	n.room.show(first)
+	n.open()
+
+	byEnd := false
+	select {
+	case <-ended:
+		byEnd = true
+	case <-n.leaving:
+	case <-interrupts:
+	}
+	left := make(chan int, 1)
+	go func() { left <- n.leave(context.Background()) }()
+	select {
+	case lost := <-left:
+		if byEnd && lost > 0 {
+			return exitUndelivered
+		}
+		return exitOK
+	case <-interrupts:
+		return exitInterrupted
+	}
+}

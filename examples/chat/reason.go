@@ -1,0 +1,63 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"parley/dispatch"
+	"parley/socket"
+	"parley/wire"
+)
+
+// reason says in a user's words why a peer has left or cannot be reached.
+func reason(err error) string {
+	if err == nil {
+		return "left"
+	}
+	var said *socket.PeerError
+	theirs := errors.As(err, &said)
+	switch socket.CodeOf(err) {
+	case socket.Timeout:
+		return "no answer"
+	case socket.Authentication:
+		if theirs {
+			return "authentication failed: it is in another private network than we are"
+		}
+		return "authentication failed: " + oneLine(root(err))
+	case socket.Refused:
+		if theirs {
+			return "it refuses us"
+		}
+		return oneLine(root(err))
+	case socket.Superseded:
+		return "it connected anew"
+	case socket.Closed:
+		return "left"
+	case socket.Version:
+		return "it speaks another version of the protocol"
+	case socket.Limit:
+		return "it is full"
+	}
+	var status *dispatch.PeerError
+	var failed *dispatch.Error
+	switch {
+	case errors.As(err, &status) && status.Code == wire.Unavailable:
+		return "left"
+	case errors.As(err, &status):
+		return clean(fmt.Sprintf("it says %v: %s", status.Code, status.Message))
+	case errors.As(err, &failed):
+		return clean(fmt.Sprintf("it broke the rules: %s", oneLine(root(err))))
+	}
+	return oneLine(err)
+}
+
+// root is the innermost error.
+func root(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}
