@@ -15,40 +15,50 @@ var script = []string{
 	"Thanks. Goodbye!",
 }
 
-// answerWait is how long the script waits for the robot.
+// answerWait is how long the script takes at most.
 const answerWait = 10 * time.Second
 
 var errNoAnswer = errors.New("the robot does not answer")
 
-// recital is an interface that recites the script, each line after the answer to the
-// one before. It shows what it says, too.
+// recital is an interface that recites the script, each line when the one before has
+// been delivered and answered. It shows what it says, too.
 type recital struct {
 	*plain
 
-	goOn    bool          // with what is typed, after the script
-	answers chan struct{} // one for each line of the robot's
+	goOn      bool // with what is typed, after the script
+	answers   chan struct{}
+	delivered chan struct{}
 }
 
 func newRecital(p *plain, goOn bool) *recital {
-	return &recital{plain: p, goOn: goOn, answers: make(chan struct{}, maxThoughts)}
+	return &recital{
+		plain: p, goOn: goOn,
+		answers: make(chan struct{}, maxThoughts), delivered: make(chan struct{}, maxThoughts),
+	}
 }
 
 // run implements ui.
 func (r *recital) run(submit func(string)) error {
 	typed := make(chan error, 1)
 	go func() { typed <- r.plain.run(submit) }()
-	for i := 0; ; i++ {
-		timer := time.NewTimer(answerWait)
+	timer := time.NewTimer(answerWait)
+	defer timer.Stop()
+	await := func(c <-chan struct{}) bool {
 		select {
-		case <-r.answers:
-			timer.Stop()
+		case <-c:
+			return true
 		case <-timer.C:
+			return false
+		}
+	}
+	if !await(r.answers) { // it greets
+		return errNoAnswer
+	}
+	for _, text := range script {
+		submit(text)
+		if !await(r.delivered) || !await(r.answers) {
 			return errNoAnswer
 		}
-		if i == len(script) {
-			break
-		}
-		submit(script[i])
 	}
 	if r.goOn {
 		return <-typed
@@ -62,11 +72,18 @@ func (r *recital) show(e event) error {
 		return r.write("sent " + e.text)
 	}
 	err := r.plain.show(e)
-	if _, ok := e.(message); ok {
-		select {
-		case r.answers <- struct{}{}:
-		default:
-		}
+	switch e.(type) {
+	case message:
+		signal(r.answers)
+	case delivered:
+		signal(r.delivered)
 	}
 	return err
+}
+
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }

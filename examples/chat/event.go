@@ -45,7 +45,7 @@ type (
 	started struct {
 		id     peer.ID
 		addr   string
-		invite string // what a friend has to type
+		invite string // what a friend has to type; empty in a demo
 	}
 	// arrived and departed: a peer can be talked to, and no longer.
 	arrived  struct{ who who }

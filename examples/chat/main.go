@@ -65,6 +65,12 @@ func chat(o options, stdin, stdout *os.File, stderr io.Writer) (int, error) {
 	s.log = slog.New(warnings{level: slog.LevelWarn, to: sink})
 
 	interrupts := make(chan os.Signal, 2)
+	interrupt := func() {
+		select {
+		case interrupts <- os.Interrupt:
+		default: // two are waiting, which is all that counts
+		}
+	}
 	onTerminal := term.IsTerminal(int(stdin.Fd())) && term.IsTerminal(int(stdout.Fd())) && os.Getenv("TERM") != "dumb"
 	p := &plain{in: stdin, out: stdout}
 	s.ui = p
@@ -78,13 +84,23 @@ func chat(o options, stdin, stdout *os.File, stderr io.Writer) (int, error) {
 			s.ui = newRecital(p, term.IsTerminal(int(stdin.Fd())))
 		}
 	}
+	if onTerminal {
+		s.ui = newTerminal(interrupt)
+	}
 	n, err := newNode(s)
 	if err != nil {
 		return 0, err
 	}
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(interrupts)
-	return n.live(started{h.key.ID(), n.host.Addr().String(), invitation(o.nick, h.key.ID(), n.host.Addr(), o.secretFile)}, interrupts), nil
+	first := started{id: h.key.ID(), addr: n.host.Addr().String()}
+	if !o.demo {
+		first.invite = invitation(o.nick, first.id, n.host.Addr(), o.secretFile)
+	}
+	if onTerminal {
+		sink.set(func(line string) { go n.room.show(notice{line}) })
+	}
+	return n.live(first, interrupts), nil
 }
 
 // live shows the node to its user until either wants to end. It returns the exit

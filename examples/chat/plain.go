@@ -74,7 +74,11 @@ func (*plain) close() {}
 func plainText(e event) string {
 	switch e := e.(type) {
 	case started:
-		return fmt.Sprintf("id %s\nlistening udp %s\ninvite %s", e.id, e.addr, e.invite)
+		s := fmt.Sprintf("id %s\nlistening udp %s", e.id, e.addr)
+		if e.invite != "" {
+			s += "\ninvite " + e.invite
+		}
+		return s
 	case arrived:
 		return "up " + e.who.full()
 	case departed:

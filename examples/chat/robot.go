@@ -137,9 +137,9 @@ func answer(text string) string {
 	case 0:
 		return "I have no words for that."
 	case 1:
-		return "One word. I can do that too: indeed."
+		return "A short line. I can do that too: indeed."
 	}
-	return fmt.Sprintf("I count %d words, and %q is the one I like best.", len(words), longest(words))
+	return fmt.Sprintf("Of your %d words I like %q best.", len(words), longest(words))
 }
 
 func longest(words []string) string {
@@ -154,7 +154,7 @@ func longest(words []string) string {
 
 // answers has the words, each between spaces, that a text answers to.
 var answers = []struct{ words, text string }{
-	{" bye goodbye ciao quit exit leave ", "Goodbye! To chat with a person, start without -demo and send them the line that you see first."},
+	{" bye goodbye ciao quit exit leave ", "Goodbye! To chat with a person, start without -demo: it says what they have to type."},
 	{" delivered deliver delivery arrive arrived ack ", "That this program has shown me your line. Not that it was sent, nor that a machine on the way has it."},
 	{" break breaks broken lost cable fails reconnect ", "Then whoever has the other's address dials until it answers. What was not acknowledged is sent again, and shown once."},
 	{" key keys know id identity trust prove who ", "By my key. It is who I am: nobody else can answer to it, and no authority had to sign it."},

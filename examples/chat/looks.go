@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"charm.land/lipgloss/v2"
+)
+
+// looks says how things look on a terminal. Colours are of the terminal's palette,
+// which its user has chosen.
+type looks struct {
+	own, quiet, warning, bar lipgloss.Style
+	peers                    []lipgloss.Style
+}
+
+func newLooks() looks {
+	l := looks{
+		own:     lipgloss.NewStyle().Bold(true),
+		quiet:   lipgloss.NewStyle().Faint(true),
+		warning: lipgloss.NewStyle().Foreground(lipgloss.Red),
+		bar:     lipgloss.NewStyle().Reverse(true),
+	}
+	for _, c := range []lipgloss.ANSIColor{2, 3, 4, 5, 6, 10, 11, 12, 13, 14} {
+		l.peers = append(l.peers, lipgloss.NewStyle().Bold(true).Foreground(c))
+	}
+	return l
+}
+
+// name is a peer in its colour: the same each time, and likely not another's.
+func (l *looks) name(w who) string {
+	return l.peers[int(w.id[0])%len(l.peers)].Render(w.full())
+}
+
+// of is an event as text, one line before it is wrapped.
+func (l *looks) of(e event, f fate) string {
+	switch e := e.(type) {
+	case started:
+		you := l.quiet.Render("You are "+e.id.String()+", receiving at "+e.addr+".") + "\n"
+		if e.invite == "" {
+			return you + "Type a line and press return. Escape leaves."
+		}
+		return you + l.quiet.Render("A friend connects to you with") + "\n" + e.invite
+	case arrived:
+		return l.quiet.Render("→ ") + l.name(e.who) + l.quiet.Render(" is here")
+	case departed:
+		return l.quiet.Render("← ") + l.name(e.who) + l.quiet.Render(" is gone: "+e.reason)
+	case message:
+		return l.name(e.who) + ": " + e.text
+	case said:
+		to := ""
+		if e.to != "" {
+			to = l.quiet.Render(" to " + e.to)
+		}
+		return l.own.Render("you") + to + ": " + clean(e.text) + " " + l.fate(f)
+	case undelivered:
+		return l.warning.Render(fmt.Sprintf("× not delivered to %s: %s", e.who.full(), e.reason))
+	case unreachable:
+		return l.warning.Render("× cannot reach ") + l.name(e.who) + l.warning.Render(": "+e.reason)
+	case listed:
+		return l.quiet.Render("· " + listing(e))
+	case delivered:
+		return ""
+	}
+	return l.quiet.Render("· " + strings.TrimPrefix(plainText(e), "notice "))
+}
+
+// fate is the mark behind a line of ours.
+func (l *looks) fate(f fate) string {
+	switch f {
+	case reached:
+		return l.quiet.Render("✓")
+	case lost:
+		return l.warning.Render("×")
+	}
+	return l.quiet.Render("…")
+}
+
+// status is a bar as wide as the screen.
+func (l *looks) status(text string, width int) string {
+	return l.bar.Width(width).MaxHeight(1).Render(truncate(text, width))
+}
+
+// truncate cuts a text to a width in cells, with an ellipsis where it was cut.
+func truncate(text string, width int) string {
+	if lipgloss.Width(text) <= width {
+		return text
+	}
+	runes := []rune(text)
+	for len(runes) > 0 && lipgloss.Width(string(runes))+1 > width {
+		runes = runes[:len(runes)-1]
+	}
+	return string(runes) + "…"
+}

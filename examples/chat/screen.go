@@ -1,0 +1,252 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"charm.land/bubbles/v2/textinput"
+	"charm.land/bubbles/v2/viewport"
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
+)
+
+// screen is what a terminal shows: what was said, who is here, and the line being
+// typed. It is a bubbletea model.
+type screen struct {
+	enter     func(line string) bool // false if it cannot be taken now
+	interrupt func()
+
+	history []item
+	dropped int            // how many items the history has lost at its beginning
+	sayings map[uint64]int // our undelivered lines: where in the history, dropped included
+	here    []who          // who is here, by arrival
+	self    string
+	leaving bool
+	below   int // how many items came while the user looked further up
+
+	width, height int
+	view          viewport.Model
+	input         textinput.Model
+	looks         looks
+}
+
+// item is an event in the history and how it looks.
+type item struct {
+	event event
+	fate  fate
+	lines []string // nil until it is laid out for the current width
+}
+
+// fate is what became of a line of ours.
+type fate uint8
+
+const (
+	underway fate = iota
+	reached
+	lost
+)
+
+func newScreen(enter func(string) bool, interrupt func()) *screen {
+	s := &screen{
+		enter: enter, interrupt: interrupt, sayings: make(map[uint64]int),
+		view: viewport.New(), input: textinput.New(), looks: newLooks(),
+	}
+	s.input.Prompt = "> "
+	s.input.CharLimit = maxLine
+	styles := s.input.Styles()
+	styles.Cursor.Blink = false
+	s.input.SetStyles(styles)
+	s.input.Focus()
+	return s
+}
+
+// Init implements tea.Model.
+func (*screen) Init() tea.Cmd { return nil }
+
+// Update implements tea.Model.
+func (s *screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	switch msg := msg.(type) {
+	case shown:
+		s.add(msg.event)
+		close(msg.done)
+		return s, nil
+	case tea.WindowSizeMsg:
+		s.resize(msg.Width, msg.Height)
+		return s, nil
+	case tea.KeyPressMsg:
+		if cmd, taken := s.key(msg.String()); taken {
+			return s, cmd
+		}
+	}
+	var cmd tea.Cmd
+	s.input, cmd = s.input.Update(msg)
+	return s, cmd
+}
+
+// key does what a key that is not for the input line stands for.
+func (s *screen) key(name string) (cmd tea.Cmd, taken bool) {
+	switch name {
+	case "ctrl+c", "esc":
+		s.leaving = true
+		s.interrupt()
+	case "ctrl+z":
+		return tea.Suspend, true
+	case "enter":
+		if text := s.input.Value(); strings.TrimSpace(text) != "" && s.enter(text) {
+			s.input.Reset()
+			s.toBottom()
+		}
+	case "pgup":
+		s.view.PageUp()
+	case "pgdown":
+		s.view.PageDown()
+		if s.view.AtBottom() {
+			s.below = 0
+		}
+	case "shift+up":
+		s.view.ScrollUp(1)
+	case "shift+down":
+		s.view.ScrollDown(1)
+	case "ctrl+end":
+		s.toBottom()
+	case "ctrl+home":
+		s.view.GotoTop()
+	default:
+		return nil, false
+	}
+	return nil, true
+}
+
+func (s *screen) toBottom() {
+	s.view.GotoBottom()
+	s.below = 0
+}
+
+// add puts an event on the screen.
+func (s *screen) add(e event) {
+	switch e := e.(type) {
+	case started:
+		s.self = e.id.Short()
+	case arrived:
+		s.gone(e.who)
+		s.here = append(s.here, e.who)
+	case departed:
+		s.gone(e.who)
+	case renamed:
+		for i, w := range s.here {
+			if w.id == e.who.id {
+				s.here[i] = e.who
+			}
+		}
+	case said:
+		s.sayings[e.number] = s.dropped + len(s.history)
+	case delivered:
+		s.mark(e.number, reached)
+		return
+	case undelivered:
+		s.mark(e.number, lost)
+	}
+	s.history = append(s.history, item{event: e})
+	if n := len(s.history) - maxHistory; n > 0 {
+		clear(s.history[:n])
+		s.history = s.history[n:]
+		s.dropped += n
+	}
+	if !s.view.AtBottom() {
+		s.below++
+	}
+	s.layOut()
+}
+
+func (s *screen) gone(w who) {
+	for i := range s.here {
+		if s.here[i].id == w.id {
+			s.here = append(s.here[:i:i], s.here[i+1:]...)
+			return
+		}
+	}
+}
+
+// mark notes what became of a line of ours.
+func (s *screen) mark(number uint64, f fate) {
+	at, known := s.sayings[number]
+	if !known {
+		return
+	}
+	delete(s.sayings, number)
+	if at -= s.dropped; at >= 0 {
+		s.history[at].fate = f
+		s.history[at].lines = nil
+		s.layOut()
+	}
+}
+
+// resize lays everything out anew.
+func (s *screen) resize(width, height int) {
+	if width != s.width {
+		for i := range s.history {
+			s.history[i].lines = nil
+		}
+	}
+	s.width, s.height = width, height
+	s.view.SetWidth(width)
+	s.view.SetHeight(max(0, height-2)) // a status line and an input line
+	s.input.SetWidth(max(1, width-lipgloss.Width(s.input.Prompt)-1))
+	s.layOut()
+}
+
+// layOut breaks the history into lines. Who looks at the newest goes on to.
+func (s *screen) layOut() {
+	if s.width <= 0 {
+		return
+	}
+	bottom := s.view.AtBottom()
+	lines := make([]string, 0, len(s.history))
+	for i := range s.history {
+		e := &s.history[i]
+		if e.lines == nil {
+			e.lines = strings.Split(lipgloss.Wrap(s.looks.of(e.event, e.fate), s.width, ""), "\n")
+		}
+		lines = append(lines, e.lines...)
+	}
+	s.view.SetContentLines(lines)
+	if bottom {
+		s.view.GotoBottom()
+	}
+}
+
+// View implements tea.Model.
+func (s *screen) View() tea.View {
+	var parts []string
+	if h := s.view.Height(); h > 0 {
+		parts = append(parts, s.view.View())
+	}
+	if s.height > 1 {
+		parts = append(parts, s.status())
+	}
+	v := tea.NewView(strings.Join(append(parts, s.input.View()), "\n"))
+	v.AltScreen = true
+	v.WindowTitle = "chat " + s.self
+	return v
+}
+
+// status is the line that says who we are and who is here.
+func (s *screen) status() string {
+	names := make([]string, 0, len(s.here))
+	for _, w := range s.here {
+		names = append(names, w.full())
+	}
+	text := " " + s.self + " · "
+	switch {
+	case s.leaving:
+		text += "leaving; once more leaves at once"
+	case len(names) == 0:
+		text += "nobody is here"
+	default:
+		text += "with " + strings.Join(names, ", ")
+	}
+	if s.below > 0 {
+		text = fmt.Sprintf(" ↓ %d more ·", s.below) + text
+	}
+	return s.looks.status(text, s.width)
+}
