@@ -74,14 +74,14 @@ func (r *recital) show(e event) error {
 	err := r.plain.show(e)
 	switch e.(type) {
 	case message:
-		signal(r.answers)
+		nudge(r.answers)
 	case delivered:
-		signal(r.delivered)
+		nudge(r.delivered)
 	}
 	return err
 }
 
-func signal(c chan<- struct{}) {
+func nudge(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:

@@ -35,30 +35,29 @@ func run(args []string, stdin, stdout *os.File, stderr io.Writer) int {
 		fmt.Fprint(stdout, usage)
 		return exitOK
 	}
-	var status int
+	status := exitUsage
 	if err == nil {
 		status, err = chat(o, stdin, stdout, stderr)
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "chat: "+oneLine(err))
-		return exitUsage
 	}
 	return status
 }
 
-// chat runs until the user leaves. An error means that it could not start.
+// chat runs until the user leaves, and returns the exit status.
 func chat(o options, stdin, stdout *os.File, stderr io.Writer) (int, error) {
 	h, err := openHome(o.home, stdin, stderr)
 	if err != nil {
-		return 0, err
+		return exitUsage, err
 	}
 	if err := h.befriend(o.friends); err != nil {
-		return 0, err
+		return exitUsage, err
 	}
 	s := settings{home: h, listen: o.listen, nick: o.nick, given: o.friends}
 	if o.secretFile != "" {
 		if s.secret, err = peer.LoadSecret(o.secretFile); err != nil {
-			return 0, err
+			return exitUsage, err
 		}
 	}
 	sink := &lineSink{emit: func(line string) { fmt.Fprintln(stderr, "chat: "+line) }}
@@ -77,7 +76,7 @@ func chat(o options, stdin, stdout *os.File, stderr io.Writer) (int, error) {
 	if o.demo {
 		r, err := startRobot(&s, onTerminal)
 		if err != nil {
-			return 0, err
+			return exitUsage, err
 		}
 		defer r.leaveAtOnce()
 		if !onTerminal {
@@ -89,7 +88,7 @@ func chat(o options, stdin, stdout *os.File, stderr io.Writer) (int, error) {
 	}
 	n, err := newNode(s)
 	if err != nil {
-		return 0, err
+		return exitUsage, err
 	}
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(interrupts)
@@ -100,21 +99,22 @@ func chat(o options, stdin, stdout *os.File, stderr io.Writer) (int, error) {
 	if onTerminal {
 		sink.set(func(line string) { go n.room.show(notice{line}) })
 	}
-	return n.live(first, interrupts), nil
+	return n.live(first, interrupts)
 }
 
 // live shows the node to its user until either wants to end. It returns the exit
-// status. A second interrupt ends it at once.
-func (n *node) live(first started, interrupts <-chan os.Signal) int {
+// status, and why the interface failed. A second interrupt ends it at once.
+func (n *node) live(first started, interrupts <-chan os.Signal) (int, error) {
 	defer n.ui.close()
 	ended := make(chan error, 1)
 	go func() { ended <- n.ui.run(n.submit) }()
 	n.room.show(first)
 	n.open()
 
+	var failed error
 	byEnd := false
 	select {
-	case <-ended:
+	case failed = <-ended:
 		byEnd = true
 	case <-n.leaving:
 	case <-interrupts:
@@ -123,11 +123,11 @@ func (n *node) live(first started, interrupts <-chan os.Signal) int {
 	go func() { left <- n.leave(context.Background()) }()
 	select {
 	case lost := <-left:
-		if byEnd && lost > 0 {
-			return exitUndelivered
+		if failed != nil || byEnd && lost > 0 {
+			return exitUndelivered, failed
 		}
-		return exitOK
+		return exitOK, nil
 	case <-interrupts:
-		return exitInterrupted
+		return exitInterrupted, nil
 	}
 }
