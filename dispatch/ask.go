@@ -15,7 +15,7 @@ import (
 type arrival struct {
 	number  wire.Type
 	flags   wire.Flags
-	payload []byte
+	payload []byte // the holder's to keep
 	last    bool
 	err     error // none will come
 }
@@ -29,8 +29,8 @@ type call struct {
 func newCall() any { return &call{make(chan arrival, 1)} }
 
 // reply takes the first of several replies.
-func (c *call) reply(h *wire.Header, payload []byte, last bool) (enough bool) {
-	c.done <- arrival{number: h.Type, flags: h.Flags, payload: payload, last: last}
+func (c *call) reply(a arrival) (enough bool) {
+	c.done <- a
 	return true
 }
 

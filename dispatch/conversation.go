@@ -105,7 +105,7 @@ func newConversation(s *session, parent *Conversation) *Conversation {
 	}
 	c.left.Store(1)
 	ctx, cancel := context.WithCancelCause(s.ctx)
-	c.ctx, c.cancel = withPeer{ctx, &s.peer}, cancel
+	c.ctx, c.cancel = conversationContext{ctx, &s.peer}, cancel
 	return c
 }
 

@@ -87,8 +87,8 @@ type resumption struct {
 
 // A question hears of its reply, and of its end, by way of the conversation.
 
-func (q *question) reply(*wire.Header, []byte, bool) bool { return false }
-func (q *question) lost(error)                            {}
+func (q *question) reply(arrival) bool { return false }
+func (q *question) lost(error)         {}
 
 // Request sends a message that the peer answers within the conversation, and calls
 // then with the reply, in a turn and with the conversation's state (D4). It waits

@@ -37,39 +37,6 @@ func infoOf(from peer.ID, h *wire.Header, received time.Time) Info {
 	return i
 }
 
-type infoKey struct{}
-
-type peerKey struct{}
-
-// withInfo is a context that knows the message being handled.
-type withInfo struct {
-	context.Context
-	info Info
-}
-
-func (c *withInfo) Value(key any) any {
-	switch key.(type) {
-	case infoKey:
-		return &c.info
-	case peerKey:
-		return &c.info.ID.Sender
-	}
-	return c.Context.Value(key)
-}
-
-// withPeer is a context of a conversation.
-type withPeer struct {
-	context.Context
-	peer *peer.ID
-}
-
-func (c withPeer) Value(key any) any {
-	if _, ok := key.(peerKey); ok {
-		return c.peer
-	}
-	return c.Context.Value(key)
-}
-
 // PeerOf returns who is at the other end, from the context of a handler or a
 // conversation: the authenticated key, whatever the message says. From any other
 // context it returns the zero ID.

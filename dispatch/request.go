@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"context"
 	"errors"
 	"runtime/debug"
 	"time"
@@ -19,9 +18,7 @@ type request struct {
 	id      uint64 // 0 for a one-way message: nothing is told about it
 	cost    uint64
 	payload []byte
-	ctx     withInfo
-	cancel  context.CancelCauseFunc
-	stop    context.CancelFunc // of the deadline
+	ctx     handlerContext
 }
 
 func newRequest(s *session, h *wire.Header, payload []byte, received time.Time) *request {
@@ -33,11 +30,7 @@ func newRequest(s *session, h *wire.Header, payload []byte, received time.Time) 
 	if h.Flags&wire.FlagOneWay != 0 {
 		q.id = 0
 	}
-	q.ctx.info = infoOf(s.peer, h, received)
-	q.ctx.Context, q.cancel = context.WithCancelCause(s.ctx)
-	if h.Timeout > 0 {
-		q.ctx.Context, q.stop = context.WithDeadline(q.ctx.Context, q.ctx.info.Deadline)
-	}
+	q.ctx.session, q.ctx.info = s.ctx, infoOf(s.peer, h, received)
 	return q
 }
 
@@ -45,7 +38,7 @@ func newRequest(s *session, h *wire.Header, payload []byte, received time.Time) 
 func (q *request) start() {
 	if err := q.s.d.system.Go(q.run); err != nil {
 		q.s.r.Done(q.id, q.cost)
-		q.free()
+		q.ctx.cancel(nil)
 		if q.id != 0 {
 			q.s.outbox.reply(q.id, wire.Unavailable, errClosed.Error())
 		}
@@ -62,7 +55,7 @@ func (q *request) run() {
 				"panic", recover(), "stack", string(debug.Stack()))
 			q.refuse(wire.Internal, "the handler failed")
 		}
-		q.free()
+		q.ctx.cancel(nil)
 		q.s.mu.Lock()
 		q.s.r.Done(q.id, q.cost)
 		q.s.mu.Unlock()
@@ -122,16 +115,9 @@ func (q *request) fail(err error) {
 
 // refuse sends a status in reply, unless nobody waits for one.
 func (q *request) refuse(code wire.Code, text string) {
-	if q.id == 0 || errors.Is(context.Cause(&q.ctx), &PeerError{Code: wire.Canceled}) {
+	if q.id == 0 || q.ctx.givenUp() {
 		return
 	}
 	h := wire.Header{Type: statusType, ID: q.s.next(), InReplyTo: q.id, Flags: wire.FlagError | wire.FlagLast}
 	q.s.send(&h, q.id, status(code, text))
-}
-
-func (q *request) free() {
-	if q.stop != nil {
-		q.stop()
-	}
-	q.cancel(nil)
 }

@@ -19,9 +19,9 @@ type (
 // asker waits for a reply. Its methods are called with the session locked and
 // must not block.
 type asker interface {
-	// reply hands over a reply; payload is the callee's to keep. Enough says that
-	// the peer need not send those that were to follow.
-	reply(h *wire.Header, payload []byte, last bool) (enough bool)
+	// reply hands over a reply. Enough says that the peer need not send those that
+	// were to follow.
+	reply(a arrival) (enough bool)
 	// lost says that none will come.
 	lost(why error)
 }
@@ -103,7 +103,7 @@ func (s *session) apply(now time.Time, h *wire.Header, payload []byte, out []eff
 		case router.Begin:
 			out = s.begin(now, h, payload, out)
 		case router.Reply:
-			if e.Ask.reply(h, payload, e.Last) && s.r.Forget(e.ID) {
+			if e.Ask.reply(arrival{number: h.Type, flags: h.Flags, payload: payload, last: e.Last}) && s.r.Forget(e.ID) {
 				s.outbox.cancel(e.ID)
 			}
 		case router.Message:
@@ -117,7 +117,7 @@ func (s *session) apply(now time.Time, h *wire.Header, payload []byte, out []eff
 		case router.Violated:
 			e.Conv.violated(e.Code, e.Text)
 		case router.PeerCanceled:
-			e.Req.cancel(&PeerError{Code: wire.Canceled, Peer: s.peer})
+			e.Req.ctx.cancel(&PeerError{Code: wire.Canceled, Peer: s.peer})
 		case router.MoreCredit:
 			e.Conv.moreCredit()
 		case router.AskLost:
@@ -125,7 +125,7 @@ func (s *session) apply(now time.Time, h *wire.Header, payload []byte, out []eff
 		case router.Lost:
 			e.Conv.lost(s.over)
 		case router.RequestLost:
-			e.Req.cancel(s.over)
+			e.Req.ctx.cancel(s.over)
 		}
 	}
 	clear(out)

@@ -68,9 +68,7 @@ type replies struct {
 	full  bool
 }
 
-func (r *replies) reply(h *wire.Header, payload []byte, last bool) (enough bool) {
-	return r.add(arrival{number: h.Type, flags: h.Flags, payload: payload, last: last})
-}
+func (r *replies) reply(a arrival) (enough bool) { return r.add(a) }
 
 func (r *replies) lost(why error) { r.add(arrival{err: why}) }
 
