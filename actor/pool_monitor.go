@@ -15,9 +15,6 @@ const (
 	// longLook is the longest pause between two looks at a queue that is not
 	// empty, reached when what lacks is processors.
 	longLook = 4 * time.Millisecond
-	// starvedLooks is how many looks in a row must find no progress before the
-	// pool grows although the processors are all busy.
-	starvedLooks = 3
 	// idleTime is how long a worker beyond the warm ones waits for work before
 	// it leaves; it leaves within twice that time.
 	idleTime = time.Second
@@ -36,7 +33,7 @@ type monitor struct {
 	interval time.Duration
 	looked   time.Time
 	look     *time.Timer
-	starved  int // looks in a row that came late and found no progress
+	taken    int // tasks that workers took from the queue in this epoch
 	retire   int // workers that should leave when they are done
 
 	leastIdle int // smallest number of idle workers since the last reaping
@@ -61,7 +58,6 @@ func (p *Pool) watchProgress() {
 		return
 	}
 	m.watching = true
-	m.starved = 0
 	p.lookAgain(shortLook)
 }
 
@@ -69,6 +65,7 @@ func (p *Pool) watchProgress() {
 func (p *Pool) lookAgain(after time.Duration) {
 	m := &p.monitor
 	m.epoch.Add(1)
+	m.taken = 0
 	m.interval = after
 	m.looked = time.Now()
 	if m.look == nil {
@@ -78,14 +75,44 @@ func (p *Pool) lookAgain(after time.Duration) {
 	}
 }
 
-// lookAtQueue adds a worker for each stuck one if they are so many that the
-// queue suffers: at least half, or so many that fewer than the warm number make
-// progress.
+// view is what one look at a queue that is not empty finds.
+type view struct {
+	late  bool // the look came later than after twice the interval
+	busy  int  // workers inside a task
+	stuck int  // of these, with a piece of work that began before the last look
+	ready int  // workers about to take a task
+	taken int  // tasks taken since the last look
+	warm  int
+}
+
+// decide says how many workers to add or to retire. More of them help against
+// blocking and not against a lack of processors: a worker that waits for a
+// processor is no less stuck than one that waits for a database, and adding
+// others makes its wait longer.
 //
-// More workers help against blocking and not against a lack of processors. Two
-// things tell that it is the latter: a worker that is ready to take a task has
-// not got round to it, or the look itself comes late. After a late look the
-// pool grows only if no worker has made progress for several looks.
+// A look that is on time tells that processors are free. Then every stuck worker
+// is replaced, if they are so many that the queue suffers: at least half, or so
+// many that fewer than the warm number make progress. A worker that is ready to
+// take a task and has not got round to it speaks against.
+//
+// A look that comes late tells that processors are short. Blocked workers are
+// replaced then as well, or whoever keeps the processors busy would stop the
+// queue; but that they are blocked is believed only as far as they have not
+// taken one task each since the last look.
+func (v view) decide() (grow, retire int) {
+	switch {
+	case v.late:
+		return max(0, v.busy-v.taken), 0
+	case v.ready > v.warm:
+		return 0, v.ready / 2
+	case v.ready == 0 && (v.busy-v.stuck < v.warm || 2*v.stuck >= v.busy):
+		return v.stuck, 0
+	}
+	return 0, 0
+}
+
+// lookAtQueue adapts the number of workers and looks again as long as there is
+// a queue.
 func (p *Pool) lookAtQueue() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -95,36 +122,23 @@ func (p *Pool) lookAtQueue() {
 		m.watching = false
 		return
 	}
+	v := view{late: time.Since(m.looked) > 2*m.interval, taken: m.taken, warm: p.warm}
 	epoch := m.epoch.Load()
-	fresh, stuck := 0, 0
 	for _, w := range p.all {
-		switch {
-		case !w.busy:
-		case w.epoch.Load() == epoch:
-			fresh++
-		default:
-			stuck++
+		if w.busy {
+			v.busy++
+			if w.epoch.Load() != epoch {
+				v.stuck++
+			}
 		}
 	}
-	ready := len(p.all) - len(p.idle) - fresh - stuck
-	grow := ready == 0 && stuck > 0 && (fresh < p.warm || fresh <= stuck)
-	late := time.Since(m.looked) > 2*m.interval
-	if late && fresh == 0 {
-		m.starved++
-	} else {
-		m.starved = 0
+	v.ready = len(p.all) - len(p.idle) - v.busy
+	grow, retire := v.decide()
+	for range min(grow, p.queue.n, p.most-len(p.all)) {
+		p.start()
 	}
-	if grow && (!late || m.starved >= starvedLooks) {
-		for range min(stuck, p.queue.n, p.most-len(p.all)) {
-			p.start()
-		}
-		p.lookAgain(shortLook)
-		return
-	}
-	if ready > p.warm {
-		m.retire = min(ready/2, len(p.all)-p.warm)
-	}
-	if ready > 0 || late {
+	m.retire = min(retire, len(p.all)-p.warm)
+	if v.late || v.ready > 0 {
 		p.lookAgain(min(2*m.interval, longLook))
 	} else {
 		p.lookAgain(shortLook)

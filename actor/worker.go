@@ -73,6 +73,7 @@ func (w *worker) next(last task, again bool) task {
 		if p.queue.n > 0 {
 			t := p.queue.pop()
 			w.busy = true
+			p.monitor.taken++
 			if p.queue.n > 0 {
 				p.stir()
 			}
