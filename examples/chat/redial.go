@@ -74,9 +74,9 @@ func jitter(d time.Duration) time.Duration {
 func (r *room) missed(id peer.ID, why string) {
 	r.mu.Lock()
 	m := r.member(id)
-	w, there, closing := r.who(m), m.hearing != nil, r.closing
+	w, there, over := r.who(m), m.hearing != nil, r.over
 	r.mu.Unlock()
-	if !there && !closing {
+	if !there && !over {
 		r.show(unreachable{w, why})
 	}
 }

@@ -154,7 +154,7 @@ func (r *room) talk(m *member, session uint64) {
 	if m.heardIn != session {
 		h = nil
 	}
-	mute := h == nil && m.session == session && !r.closing
+	mute := h == nil && m.session == session && !r.over
 	if m.session == session {
 		m.why = err
 	}
@@ -204,7 +204,7 @@ func (r *room) greeted(c *dispatch.Conversation, nick string, run uint64) error 
 	r.mu.Lock()
 	old := m.hearing
 	switch {
-	case r.closing:
+	case r.over:
 		r.mu.Unlock()
 		return dispatch.Errorf(wire.Unavailable, "leaving")
 	case old != nil && old.Context().Err() == nil:
@@ -287,7 +287,7 @@ func (r *room) left(c *dispatch.Conversation, err error) {
 	if err == nil {
 		err = m.why
 	}
-	w, session, closing := r.who(m), m.heardIn, r.closing
+	w, session, over := r.who(m), m.heardIn, r.over
 	m.hearing = nil
 	var lost []line
 	if w.petname == "" && !m.dialled { // who knows whether it will ever come back
@@ -296,7 +296,7 @@ func (r *room) left(c *dispatch.Conversation, err error) {
 	r.forget(m)
 	r.wake()
 	r.mu.Unlock()
-	if !closing {
+	if !over {
 		r.show(departed{w, reason(err)})
 		r.hangUp(m.id, session)
 	}
