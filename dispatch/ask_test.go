@@ -247,6 +247,12 @@ func TestServices(t *testing.T) { // D7
 func TestDeadlines(t *testing.T) { // D10, C14
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t, dispatch.Config{AskTimeout: 7 * time.Second})
+		a.end.Intercept(func(blk dispatchtest.Block) dispatchtest.Action {
+			if h, _, _ := blk.Header(); h.Flags&wire.FlagError != 0 {
+				return dispatchtest.Drop // the handler is to know without being told
+			}
+			return dispatchtest.Deliver
+		})
 		ended := make(chan time.Duration, 1)
 		start := time.Now()
 		must(t, dispatch.Handle(b.Dispatcher, func(ctx context.Context, m text) (number, error) {

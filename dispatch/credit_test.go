@@ -18,8 +18,11 @@ func stuck(t *testing.T, a, b side) (c *dispatch.Conversation, kb *talk, let cha
 	t.Helper()
 	let = make(chan struct{})
 	kb = newTalk()
-	accept(t, b, kb, func(*dispatch.Conversation, text) error { <-let; return nil })
-	return open(t, a, b, newTalk()), kb, let
+	begun := make(chan struct{})
+	accept(t, b, kb, func(*dispatch.Conversation, text) error { close(begun); <-let; return nil })
+	c = open(t, a, b, newTalk())
+	<-begun // one that is ended before has no OnEnd
+	return c, kb, let
 }
 
 // kilo is a message of 1,024 bytes as they count for credit.

@@ -1,6 +1,8 @@
 package dispatch_test
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -47,7 +49,13 @@ func TestStatusesAreBounded(t *testing.T) {
 // out for each conversation, with the newest offset.
 func TestGrantsCoalesce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b := pair(t)
+		var log strings.Builder
+		defer func() {
+			if log.Len() > 0 {
+				t.Errorf("logged %s", log.String())
+			}
+		}()
+		a, b := pair(t, dispatch.Config{}, dispatch.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		kb := newTalk()
 		accept(t, b, kb, nil)
 		c := open(t, a, b, newTalk())
