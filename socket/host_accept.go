@@ -114,7 +114,7 @@ func (h *Host) match(ctx context.Context, c connection, hello *wire.Hello) (*Ses
 func (h *Host) acceptInto(ctx context.Context, s *Session, c connection, control stream, frames *bufio.Reader, hello *wire.Hello, ekm []byte) error {
 	out, err := wire.AppendControl(nil, &wire.Control{Kind: &wire.ControlAccept{Accept: &wire.Accept{
 		Version: wire.Version, Incarnation: s.local, PeerIncarnation: hello.GetIncarnation(), Proof: h.prover.proof(listener, c.peer(), h.id, ekm),
-		Agent: agent, Lanes: uint32(h.cfg.Lanes), MaxBlock: uint64(h.cfg.MaxBlock),
+		Agent: agent, Lanes: wire.MaxLanes, MaxBlock: uint64(h.cfg.MaxBlock),
 	}}})
 	if err != nil {
 		return &Error{Code: Internal, Op: "accept", Peer: s.peer, Err: err}
@@ -122,5 +122,5 @@ func (h *Host) acceptInto(ctx context.Context, s *Session, c connection, control
 	if _, err := control.Write(out); err != nil {
 		return handshakeError(ctx, c, "accept", err)
 	}
-	return s.join(ctx, c, control, frames, false, hello.GetMaxBlock())
+	return s.join(ctx, c, control, frames, false, hello)
 }

@@ -23,7 +23,8 @@ const headStart = 250 * time.Millisecond
 //
 // It fails with Authentication if another key answers there, in which case nothing has been sent to it,
 // or if the peer does not know our network secret; with Refused if we or the peer do not admit the
-// other; with Timeout if nobody answers within ctx or Config.HandshakeTimeout.
+// other, or if address makes no sense; with NotFound if its name has no address; with Timeout if nobody
+// answers within ctx or Config.HandshakeTimeout.
 func (h *Host) Dial(ctx context.Context, id peer.ID, address string) (*Session, error) {
 	if err := h.mayTalk(id); err != nil {
 		return nil, err
@@ -35,7 +36,14 @@ func (h *Host) Dial(ctx context.Context, id peer.ID, address string) (*Session, 
 	defer cancel()
 	addrs, err := h.resolve(ctx, address)
 	if err != nil {
-		return nil, &Error{Code: CodeOf(err), Op: "dial", Peer: id, Err: err}
+		code := Refused
+		if _, ok := errors.AsType[*net.DNSError](err); ok {
+			code = NotFound
+		}
+		if ctx.Err() != nil {
+			code = Timeout
+		}
+		return nil, &Error{Code: code, Op: "dial", Peer: id, Err: err}
 	}
 	s, err := h.hold(ctx, id)
 	if err != nil {
@@ -151,7 +159,7 @@ func (h *Host) introduce(ctx context.Context, s *Session, c connection) error {
 	if err == nil {
 		out, err = wire.AppendControl(out, &wire.Control{Kind: &wire.ControlHello{Hello: &wire.Hello{
 			Version: wire.Version, Incarnation: s.local, PeerIncarnation: s.remote.Load(), Proof: h.prover.proof(dialler, h.id, s.peer, ekm),
-			Agent: agent, Lanes: uint32(h.cfg.Lanes), MaxBlock: uint64(h.cfg.MaxBlock),
+			Agent: agent, Lanes: wire.MaxLanes, MaxBlock: uint64(h.cfg.MaxBlock),
 		}}})
 	}
 	if err != nil {
@@ -178,7 +186,7 @@ func (h *Host) introduce(ctx context.Context, s *Session, c connection) error {
 	case !s.bind(accept.GetIncarnation()):
 		return &Error{Code: Superseded, Op: "dial", Peer: s.peer, Err: errors.New("the peer began anew meanwhile")}
 	}
-	return s.join(ctx, c, control, frames, true, accept.GetMaxBlock())
+	return s.join(ctx, c, control, frames, true, accept)
 }
 
 var errSecret = errors.New("the peer does not have our network secret")
@@ -188,14 +196,21 @@ const (
 	controlBuffer = 512 // control frames are rare and mostly below 100 bytes
 )
 
+// limits is what a peer says in Hello or Accept about what it takes.
+type limits interface {
+	GetMaxBlock() uint64
+	GetLanes() uint32
+}
+
 // join adds a connection to the session.
-func (s *Session) join(ctx context.Context, c connection, control stream, frames *bufio.Reader, dialled bool, peerMaxBlock uint64) error {
+func (s *Session) join(ctx context.Context, c connection, control stream, frames *bufio.Reader, dialled bool, takes limits) error {
 	_ = control.setReadDeadline(time.Time{})
 	n, err := newLink(s, c, control, frames, dialled)
 	if err != nil {
 		return err
 	}
-	s.peerMaxBlock.Store(int64(min(peerMaxBlock, wire.MaxPayload)))
+	s.peerMaxBlock.Store(int64(min(takes.GetMaxBlock(), wire.MaxPayload)))
+	s.lanes.Store(uint64(min(takes.GetLanes(), uint32(s.host.cfg.Lanes))))
 	reply := make(chan error, 1)
 	select {
 	case s.events <- event{kind: evAttach, link: n, reply: reply}:
@@ -249,17 +264,17 @@ func (h *Host) mayTalk(id peer.ID) error {
 func (h *Host) resolve(ctx context.Context, address string) ([]*net.UDPAddr, error) {
 	host, portText, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, &Error{Code: Refused, Op: "resolve", Err: fmt.Errorf("%q is not host:port", address)}
+		return nil, fmt.Errorf("%q is not host:port", address)
 	}
 	port, err := strconv.ParseUint(portText, 10, 16)
 	if err != nil || port == 0 {
-		return nil, &Error{Code: Refused, Op: "resolve", Err: fmt.Errorf("%q is not a port between 1 and 65535", portText)}
+		return nil, fmt.Errorf("%q is not a port between 1 and 65535", portText)
 	}
 	var ips []netip.Addr
 	if ip, err := netip.ParseAddr(host); err == nil {
 		ips = []netip.Addr{ip}
 	} else if ips, err = net.DefaultResolver.LookupNetIP(ctx, "ip", host); err != nil {
-		return nil, &Error{Code: Refused, Op: "resolve", Err: err}
+		return nil, err
 	}
 	var out []*net.UDPAddr
 	for _, ip := range ips {
@@ -268,7 +283,7 @@ func (h *Host) resolve(ctx context.Context, address string) ([]*net.UDPAddr, err
 		}
 	}
 	if len(out) == 0 {
-		return nil, &Error{Code: Refused, Op: "resolve", Err: fmt.Errorf("the socket %s cannot reach %s: other IP version", h.Addr(), host)}
+		return nil, fmt.Errorf("the socket %s cannot reach %s: other IP version", h.Addr(), host)
 	}
 	return out, nil
 }

@@ -38,7 +38,7 @@ type outLane struct {
 
 // outLane returns the lane that number is carried on, making it and its writer at first use.
 func (s *Session) outLane(number uint64) *outLane {
-	i := number % uint64(s.host.cfg.Lanes)
+	i := number % max(s.lanes.Load(), 1)
 	s.lanesMu.Lock()
 	defer s.lanesMu.Unlock()
 	l := s.outLanes[i]

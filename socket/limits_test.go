@@ -1,6 +1,7 @@
 package socket_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -225,6 +226,39 @@ func TestHeadStart(t *testing.T) {
 		}
 		if took := time.Since(start); took < 500*time.Millisecond || took > 700*time.Millisecond {
 			t.Errorf("took %v, want two head starts of 250 ms and the handshake", took)
+		}
+	})
+}
+
+// A sender uses no more lanes than the peer takes.
+func TestLanesOfThePeer(t *testing.T) {
+	inWorld(t, func(w *world) {
+		b, x := w.node("b"), w.stranger("x")
+		c, err := x.dial(b, x.certificate("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		hello(t, c, func(h *wire.Hello) { h.Lanes = 2 })
+		b.await("no session", func() bool { return len(b.ups) == 1 })
+		for i := range uint64(10) {
+			if err := b.Send(context.Background(), x.id, 0, i, []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			st, err := c.AcceptStream(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := wire.ReadPreamble(bufio.NewReader(st))
+			if err != nil || p.Kind != wire.StreamLane || p.Lane > 1 {
+				t.Errorf("got %+v, %v", p, err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if _, err := c.AcceptStream(ctx); err == nil {
+			t.Error("a third lane was opened")
 		}
 	})
 }

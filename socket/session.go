@@ -35,11 +35,12 @@ type Session struct {
 	outLanes [wire.MaxLanes]*outLane
 	inLanes  [wire.MaxLanes]*inLane
 
-	incoming     chan *Stream // streams waiting for AcceptStream
-	bestEffort   chan []byte  // blocks for sendDatagrams
-	datagrams    sync.Once    // starts it
-	largeMemory  budget       // for large blocks being received
-	peerMaxBlock atomic.Int64 // what the peer accepts; 0 until established
+	incoming     chan *Stream  // streams waiting for AcceptStream
+	bestEffort   chan []byte   // blocks for sendDatagrams
+	datagrams    sync.Once     // starts it
+	largeMemory  budget        // for large blocks being received
+	peerMaxBlock atomic.Int64  // the longest block the peer takes; 0 until established
+	lanes        atomic.Uint64 // how many lanes we send on: our setting, or fewer if the peer takes fewer
 	dropped      atomic.Uint64
 	announced    bool // up has been called; guarded by host.receiverMu
 	holds        int  // handshakes under way; guarded by host.mu

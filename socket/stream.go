@@ -68,7 +68,9 @@ func (s *Session) OpenStream(ctx context.Context) (*Stream, error) {
 	return &Stream{session: s, link: on, st: st, complete: on.complete}, nil
 }
 
-// AcceptStream returns the next stream that the peer opened. Up to 128 wait; further ones are refused.
+// AcceptStream returns the next stream that the peer opened. Up to 128 wait; further ones are refused. A
+// host that takes streams from anybody learns of sessions by Observe, which starts before any peer can
+// connect if it is called before the address is given away, and by Sessions.
 func (s *Session) AcceptStream(ctx context.Context) (*Stream, error) {
 	select {
 	case st := <-s.incoming:
@@ -119,8 +121,9 @@ func (x *Stream) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write blocks while the peer's window is full. A nil error means that the bytes are on their way, not
-// that they have arrived.
+// Write blocks while the peer's window is full: some 512 KiB at first, growing to 6 MiB as its reader
+// keeps up. Only a deadline bounds that, or the end of the session. A nil error means that the bytes are
+// on their way, not that they have arrived.
 func (x *Stream) Write(p []byte) (int, error) {
 	x.writing.Lock()
 	defer x.writing.Unlock()
