@@ -53,9 +53,10 @@ type Conversation struct {
 	opened    chan struct{}
 	stillborn bool
 
-	mu  sync.Mutex
-	ago bool // no longer live
-	err error
+	mu    sync.Mutex
+	ago   bool // no longer live
+	err   error
+	stops map[*question]func() bool // of the contexts of questions that wait
 
 	// What follows belongs to its turns.
 
@@ -240,6 +241,13 @@ func (c *Conversation) lost(why error) {
 // gone is called when the process has ended, its children before it.
 func (c *Conversation) gone(error) {
 	c.cancel(nil)
+	c.mu.Lock()
+	stops := c.stops
+	c.stops = nil
+	c.mu.Unlock()
+	for _, stop := range stops {
+		stop()
+	}
 	c.release()
 	close(c.done)
 }

@@ -66,7 +66,6 @@ func (c *Conversation) Reply(m proto.Message) error {
 type question struct {
 	then   func(c *Conversation, m *delivery, err error) error // in a turn
 	called bool
-	stop   func() bool // of the context
 }
 
 // call calls then, once: of several replies the first counts.
@@ -186,16 +185,10 @@ func (c *Conversation) send(ctx context.Context, m proto.Message, how sending) e
 	}
 	defer release(buf)
 	if q := how.question; q != nil && ctx.Done() != nil {
-		q.stop = context.AfterFunc(ctx, func() {
-			if s.forget(o.ID) {
-				c.tell(resumption{q, ctxError(ctx, "request to", s.peer)})
-			}
-		})
+		c.watch(ctx, q, o.ID)
 	}
 	if err := s.d.transport.Send(ctx, s.peer, s.id, c.lane(), *buf); err != nil {
-		if q := how.question; q != nil && q.stop != nil {
-			q.stop()
-		}
+		c.unwatch(how.question)
 		if len(*buf) > wire.MaxLaneBlock {
 			// It may have arrived or not: nobody knows what the peer has counted.
 			err = unavailable("send to", s.peer, err)
@@ -209,6 +202,35 @@ func (c *Conversation) send(ctx context.Context, m proto.Message, how sending) e
 		return unavailable("send to", s.peer, err)
 	}
 	return nil
+}
+
+// watch has q learn of the end of ctx instead of its reply, message id.
+func (c *Conversation) watch(ctx context.Context, q *question, id uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ago {
+		return // OnEnd is what it gets
+	}
+	if c.stops == nil {
+		c.stops = make(map[*question]func() bool)
+	}
+	c.stops[q] = context.AfterFunc(ctx, func() {
+		c.unwatch(q)
+		if c.s.forget(id) {
+			c.tell(resumption{q, ctxError(ctx, "request to", c.s.peer)})
+		}
+	})
+}
+
+// unwatch lets go of q's context, if it has one.
+func (c *Conversation) unwatch(q *question) {
+	c.mu.Lock()
+	stop := c.stops[q]
+	delete(c.stops, q)
+	c.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
 }
 
 // lane keeps the blocks of the conversation in order.

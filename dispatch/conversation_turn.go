@@ -99,7 +99,7 @@ func (c *Conversation) check(err error) {
 	if errors.As(err, &bad) {
 		code, text, whole = wire.InvalidArgument, bad.text(), true
 	}
-	if !whole {
+	if !whole && c.isLive() {
 		c.s.d.config.Logger.Warn("a conversation failed", "peer", c.s.peer.Short(), "error", err)
 	}
 	c.finish(&Error{Code: code, Op: "conversation with", Peer: c.s.peer, Err: err}, code, text)
@@ -121,9 +121,7 @@ func (c *Conversation) dispatch(m *delivery) error {
 		return err
 	}
 	if m.answers != nil {
-		if m.answers.stop != nil {
-			m.answers.stop()
-		}
+		c.unwatch(m.answers)
 		if m.flags&wire.FlagError != 0 {
 			err := parseStatus(c.s.peer, m.payload)
 			if err == nil {

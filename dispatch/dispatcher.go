@@ -157,6 +157,9 @@ func (d *Dispatcher) Close(ctx context.Context) error {
 	select {
 	case <-sent:
 	case <-ctx.Done():
+		if err == nil {
+			err = ctx.Err()
+		}
 	}
 	for _, s := range all {
 		s.down(errClosed)

@@ -78,8 +78,7 @@ func (q *request) answer(m proto.Message, err error) {
 		return
 	}
 	if err := q.send(q.h.reply, m, 0); err != nil {
-		// The transport's failure is the session's; an encoder's is ours.
-		q.fail(err)
+		q.fail(err) // it cannot be encoded, or is too large for the transport
 	}
 }
 
@@ -101,6 +100,9 @@ func (q *request) send(k *kind, m proto.Message, flags wire.Flags) error {
 // fail tells the peer of a handler's error and the log of what the peer is not
 // told.
 func (q *request) fail(err error) {
+	if q.s.sending.Err() != nil {
+		return // the session is down, which is told elsewhere
+	}
 	code, text, whole := statusFor(err)
 	var bad *payloadError
 	switch {
