@@ -50,9 +50,13 @@ func (q *request) run() {
 	returned := false
 	defer func() {
 		if !returned { // a panic, or runtime.Goexit
+			value := recover()
+			if value == nil {
+				value = "runtime.Goexit"
+			}
 			q.s.d.panics.Add(1)
 			q.s.d.config.Logger.Error("panic in a handler", "type", q.h.kind.name, "peer", q.s.peer.Short(),
-				"panic", recover(), "stack", string(debug.Stack()))
+				"panic", value, "stack", string(debug.Stack()))
 			q.refuse(wire.Internal, "the handler failed")
 		}
 		q.ctx.cancel(nil)

@@ -97,7 +97,7 @@ func TestAskErrors(t *testing.T) {
 		wantCode(t, err, wire.InvalidArgument, false)
 	})
 	shut(t, c.Dispatcher)
-	if !strings.Contains(log.String(), "secret panic") || !strings.Contains(log.String(), "ask_test.go") || !strings.Contains(log.String(), "hunter2") {
+	if !strings.Contains(log.String(), "secret panic") || !strings.Contains(log.String(), "request_test.go") || !strings.Contains(log.String(), "hunter2") {
 		t.Errorf("the log lacks the panic, its stack or the error: %s", log.String())
 	}
 	wantNothingHeld(t, a, b)
