@@ -107,7 +107,7 @@ func result[Resp proto.Message](d *Dispatcher, from peer.ID, expect *kind, a arr
 	}
 	m, err := decode[Resp](d, expect, a.payload)
 	if err != nil {
-		return none, &Error{Code: wire.Internal, Op: "ask", Peer: from, Err: &payloadError{err}}
+		return none, &Error{Code: wire.Internal, Op: "ask", Peer: from, Err: fmt.Errorf("the %s that came does not parse: %w", expect.name, err)}
 	}
 	return m, nil
 }

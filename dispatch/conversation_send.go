@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"google.golang.org/protobuf/proto"
 
@@ -120,7 +121,7 @@ func Request[S any, M proto.Message](ctx context.Context, c *Conversation, m pro
 			err = &Error{Code: wire.Internal, Op: "request to", Peer: c.s.peer, Err: errors.New("the reply is no " + string(k.name))}
 		default:
 			if reply, err = decode[M](c.s.d, k, m.payload); err != nil {
-				err = &Error{Code: wire.Internal, Op: "request to", Peer: c.s.peer, Err: &payloadError{err}}
+				err = &Error{Code: wire.Internal, Op: "request to", Peer: c.s.peer, Err: fmt.Errorf("the %s that came does not parse: %w", k.name, err)}
 			}
 		}
 		return then(s, c, reply, err)

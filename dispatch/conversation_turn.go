@@ -95,8 +95,7 @@ func (c *Conversation) check(err error) {
 		return
 	}
 	code, text, whole := statusFor(err)
-	var bad *payloadError
-	if errors.As(err, &bad) {
+	if bad, malformed := errors.AsType[*payloadError](err); malformed {
 		code, text, whole = wire.InvalidArgument, bad.text(), true
 	}
 	if !whole && c.isLive() {
@@ -111,8 +110,7 @@ func (c *Conversation) dispatch(m *delivery) error {
 	d := c.s.d
 	if m.begins != nil {
 		machine, err := m.begins.begin(c, m.payload)
-		var bad *payloadError
-		if errors.As(err, &bad) {
+		if _, malformed := errors.AsType[*payloadError](err); malformed {
 			d.drop(router.BadPayload)
 		}
 		if err == nil {
@@ -139,7 +137,7 @@ func (c *Conversation) dispatch(m *delivery) error {
 	if name, known := d.kinds.registry.Lookup(m.number); known {
 		found, err = c.machine.handle(name, c, m.payload)
 	}
-	var bad *payloadError
+	bad, malformed := errors.AsType[*payloadError](err)
 	switch {
 	case !found && m.inReplyTo != 0 && m.inReplyTo != c.key.ID:
 		d.drop(router.NoRequest) // the reply to a request given up
@@ -147,7 +145,7 @@ func (c *Conversation) dispatch(m *delivery) error {
 	case !found:
 		d.drop(router.Unexpected)
 		err = Errorf(wire.Unimplemented, "the conversation has no case for that message type")
-	case errors.As(err, &bad):
+	case malformed:
 		d.drop(router.BadPayload)
 		if m.wanted() {
 			err = Errorf(wire.InvalidArgument, "%s", bad.text())

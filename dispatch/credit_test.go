@@ -151,7 +151,6 @@ func TestFailedSendGivesItsCreditBack(t *testing.T) {
 			h, _, err := blk.Header()
 			must(t, err)
 			if full.Load() && h.Flags&wire.FlagError == 0 { // ends still pass
-
 				return dispatchtest.Refuse
 			}
 			return dispatchtest.Deliver

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -244,12 +245,8 @@ func (hs *handlers) add(service uint32, h *handler) error {
 	defer hs.mu.Unlock()
 	old, fresh := hs.table.Load(), &handlerTable{make(map[handlerKey]*handler), make(map[uint32]struct{})}
 	if old != nil {
-		for k, v := range old.byKey {
-			fresh.byKey[k] = v
-		}
-		for k := range old.services {
-			fresh.services[k] = struct{}{}
-		}
+		maps.Copy(fresh.byKey, old.byKey)
+		maps.Copy(fresh.services, old.services)
 	}
 	key := handlerKey{service, h.kind.number}
 	if fresh.byKey[key] != nil {

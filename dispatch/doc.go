@@ -42,13 +42,13 @@
 //
 // Every block names the message type, and up to two things before it. That decides:
 //
-//	in-reply-to  in-regards-to  goes to
-//	–            –              the handler registered for the type, or a fresh conversation
-//	set          –              who waits for that reply
-//	–            set            that conversation
-//	set          set            the reply handler, with the conversation's state;
-//	                            if nobody waits for the reply, the conversation
-//	–            a service      that service's handler
+//	in-reply-to  in-regards-to   goes to
+//	–            –               the handler registered for the type, or a fresh conversation
+//	a request    –               who waits for that reply
+//	–            a conversation  that conversation
+//	a request    a conversation  the reply handler, with the conversation's state;
+//	                             if nobody waits for the reply, the conversation
+//	–            a service       that service's handler
 //
 // A conversation is named by the id of the message that began it. Its first answer is
 // in reply to that message, what follows regards it. Ids belong to a session with one

@@ -26,11 +26,13 @@ func newRequest(s *session, h *wire.Header, payload []byte, received time.Time) 
 	if h.Regards == wire.RegardsService {
 		service = uint32(h.RegardsID)
 	}
-	q := &request{s: s, h: s.d.handlers.find(service, h.Type), id: h.ID, payload: payload, cost: router.Cost(len(payload))}
+	q := &request{
+		s: s, h: s.d.handlers.find(service, h.Type), id: h.ID, payload: payload, cost: router.Cost(len(payload)),
+		ctx: handlerContext{session: s.ctx, info: infoOf(s.peer, h, received)},
+	}
 	if h.Flags&wire.FlagOneWay != 0 {
 		q.id = 0
 	}
-	q.ctx.session, q.ctx.info = s.ctx, infoOf(s.peer, h, received)
 	return q
 }
 
@@ -108,9 +110,9 @@ func (q *request) fail(err error) {
 		return // the session is down, which is told elsewhere
 	}
 	code, text, whole := statusFor(err)
-	var bad *payloadError
+	bad, malformed := errors.AsType[*payloadError](err)
 	switch {
-	case errors.As(err, &bad):
+	case malformed:
 		q.s.d.drop(router.BadPayload)
 		code, text = wire.InvalidArgument, bad.text()
 	case !whole:

@@ -141,7 +141,7 @@ func AskMany[Resp, Req proto.Message](ctx context.Context, d *Dispatcher, to pee
 			}
 			for _, a := range r.take() {
 				m, err := many[Resp](d, to, expect, a)
-				if err == errDone || !yield(m, err) || err != nil || a.last {
+				if errors.Is(err, errDone) || !yield(m, err) || err != nil || a.last {
 					return
 				}
 			}
@@ -154,7 +154,7 @@ var errDone = errors.New("done")
 
 func many[Resp proto.Message](d *Dispatcher, from peer.ID, expect *kind, a arrival) (Resp, error) {
 	var none Resp
-	if a.err == errNotRead {
+	if errors.Is(a.err, errNotRead) {
 		return none, &Error{Code: wire.ResourceExhausted, Op: "ask", Peer: from, Err: errNotRead}
 	}
 	if a.err == nil && a.flags&wire.FlagError != 0 && parseStatus(from, a.payload) == nil {

@@ -37,7 +37,6 @@ type testRouter = router.Router[string, string, string]
 type player struct {
 	routers map[string]*testRouter
 	current string
-	limits  router.Limits
 	now     time.Time
 }
 

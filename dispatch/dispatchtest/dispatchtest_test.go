@@ -93,11 +93,11 @@ func TestEndpoint(t *testing.T) {
 	}
 	dispatchtest.Disconnect(a, b, errors.New("cut"))
 	dispatchtest.Disconnect(a, b, errors.New("cut"))
-	want := "up, one, twice, twice, h3, h1, h2, best, injected, down: dispatchtest: replaced, up, down: cut"
+	want := "up, one, " + "twice, " + "twice, h3, h1, h2, best, injected, down: dispatchtest: replaced, up, down: cut"
 	if got := strings.Join(rb.notes, ", "); got != want {
 		t.Errorf("got\n%s, want\n%s", got, want)
 	}
-	if dispatchtest.ID(1) != dispatchtest.ID(1) || dispatchtest.ID(1) == dispatchtest.ID(2) {
+	if a.LocalID() != dispatchtest.ID(1) || a.LocalID() == dispatchtest.ID(2) {
 		t.Error("IDs are not fixed")
 	}
 }

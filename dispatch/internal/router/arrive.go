@@ -28,11 +28,11 @@ func (r *Router[A, C, R]) arrive(now time.Time, h *wire.Header, payload []byte, 
 	case h.InReplyTo != 0:
 		return r.reply(h, payload, out)
 	}
-	return r.begin(now, h, payload, out)
+	return r.begin(h, payload, out)
 }
 
 // begin routes what has no reference to anything before: rows one and five (D2, D7).
-func (r *Router[A, C, R]) begin(now time.Time, h *wire.Header, payload []byte, out []Effect[A, C, R]) []Effect[A, C, R] {
+func (r *Router[A, C, R]) begin(h *wire.Header, payload []byte, out []Effect[A, C, R]) []Effect[A, C, R] {
 	oneWay := h.Flags&wire.FlagOneWay != 0
 	if h.Flags&wire.FlagError != 0 {
 		return drop(out, MisplacedStatus)

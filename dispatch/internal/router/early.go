@@ -90,11 +90,11 @@ func (r *Router[A, C, R]) tell(now time.Time, key Key, reason Reason, out []Effe
 	}
 	r.recent[key.Side].add(key.ID) // once: what follows is dropped in silence
 	if since := now.Sub(r.tellFrom); since >= r.limits.TellInterval {
-		if n := since / r.limits.TellInterval; r.tellFrom.IsZero() || n >= time.Duration(r.limits.TellBurst-r.tells) {
+		if n := int64(since / r.limits.TellInterval); n >= int64(r.limits.TellBurst-r.tells) {
 			r.tells, r.tellFrom = r.limits.TellBurst, now
 		} else {
 			r.tells += int(n)
-			r.tellFrom = r.tellFrom.Add(n * r.limits.TellInterval)
+			r.tellFrom = now.Add(-since % r.limits.TellInterval)
 		}
 	}
 	if r.tells == 0 {
