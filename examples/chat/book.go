@@ -144,7 +144,7 @@ func (b *book) mayAdd(name string, id peer.ID) error {
 		return fmt.Errorf("petname %s looks like %s, which names another key; choose another", name, like)
 	}
 	if e := b.of(id); e != nil {
-		return fmt.Errorf("%s already has the petname %s", id, e.name)
+		return fmt.Errorf("%s already has the petname %s; use that, or change it with /name", id, e.name)
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func openHome(dir string, stdin *os.File, stderr io.Writer) (*home, error) {
 		h.key, err = askAndLoad(path, stdin, stderr)
 	}
 	if err != nil {
-		return nil, err
+		return nil, advise(err, "choose another directory with -home")
 	}
 	if h.book, err = openBook(filepath.Join(dir, "petnames"), h.key.ID()); err != nil {
 		return nil, err
@@ -72,4 +72,15 @@ func (h *home) befriend(friends []friend) error {
 		}
 	}
 	return nil
+}
+
+// advise adds what to do to an error about a file that does not say so itself.
+func advise(err error, what string) error {
+	if e, ok := errors.AsType[*peer.FileError](err); ok && e.Remedy == "" {
+		if errors.Is(err, peer.ErrPassphraseWrong) {
+			what = "try again"
+		}
+		return fmt.Errorf("%w; %s", err, what)
+	}
+	return err
 }

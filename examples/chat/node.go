@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 
@@ -50,7 +51,10 @@ func newNode(s settings) (*node, error) {
 		ReceiveBuffer: -1, SendBuffer: -1, MaxBlock: wire.MaxLaneBlock, MaxSessions: maxPeers,
 	})
 	if err != nil {
-		return nil, err
+		if e, ok := errors.AsType[*socket.Error](err); ok && e.Err != nil {
+			err = e.Err
+		}
+		return nil, fmt.Errorf("cannot listen: %w; see -listen", err)
 	}
 	n := &node{host: host, ui: s.ui, opened: make(chan struct{}), leaving: make(chan struct{})}
 	n.quit = sync.OnceFunc(func() { close(n.leaving) })

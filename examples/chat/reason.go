@@ -45,10 +45,10 @@ func reason(err error) string {
 		return "left"
 	case errors.As(err, &status):
 		return clean(fmt.Sprintf("it says %v: %s", status.Code, status.Message))
-	case errors.As(err, &failed):
-		return clean(fmt.Sprintf("it broke the rules: %s", oneLine(root(err))))
+	case errors.As(err, &failed) && failed.Code != wire.Unavailable:
+		return "it broke the rules: " + oneLine(root(err))
 	}
-	return oneLine(err)
+	return oneLine(root(err))
 }
 
 // root is the innermost error.

@@ -47,8 +47,9 @@ type member struct {
 	id peer.ID
 
 	// shows puts what is shown of a peer in order: nobody is heard before having
-	// arrived, or after having left. It is taken before the room's mutex.
-	shows sync.Mutex
+	// arrived, or after having left. It is taken before the room's mutex, and held
+	// while something is shown.
+	shows turnstile
 
 	// The room's mutex guards the rest.
 	given   bool // named on the command line: lines wait for it
@@ -64,6 +65,13 @@ type member struct {
 	heardIn uint64                 // the session of hearing
 	why     error                  // why our conversation with it ended before its with us
 }
+
+// turnstile lets one through at a time. Unlike with a mutex, waiting for it may take
+// long, and tests in virtual time see that somebody waits.
+type turnstile chan struct{}
+
+func (t turnstile) enter() { t <- struct{}{} }
+func (t turnstile) leave() { <-t }
 
 func newRoom(life context.Context, u ui, b *book, spawn func(func())) *room {
 	return &room{
@@ -87,7 +95,7 @@ func (r *room) expect(id peer.ID, given bool) {
 func (r *room) member(id peer.ID) *member {
 	m := r.members[id]
 	if m == nil {
-		m = &member{id: id}
+		m = &member{id: id, shows: make(turnstile, 1)}
 		r.members[id] = m
 	}
 	return m
@@ -198,8 +206,8 @@ func (r *room) greeted(c *dispatch.Conversation, nick string, run uint64) error 
 	r.mu.Lock()
 	m := r.member(c.Peer())
 	r.mu.Unlock()
-	m.shows.Lock()
-	defer m.shows.Unlock()
+	m.shows.enter()
+	defer m.shows.leave()
 
 	r.mu.Lock()
 	old := m.hearing
@@ -232,8 +240,8 @@ func (r *room) heard(c *dispatch.Conversation, number uint64, text string) error
 	r.mu.Lock()
 	m := r.member(c.Peer())
 	r.mu.Unlock()
-	m.shows.Lock()
-	defer m.shows.Unlock()
+	m.shows.enter()
+	defer m.shows.leave()
 
 	r.mu.Lock()
 	now, last := mark{m.run, number}, r.shown[m.id]
@@ -276,8 +284,8 @@ func (r *room) left(c *dispatch.Conversation, err error) {
 	if m == nil {
 		return
 	}
-	m.shows.Lock()
-	defer m.shows.Unlock()
+	m.shows.enter()
+	defer m.shows.leave()
 
 	r.mu.Lock()
 	if m.hearing != c {

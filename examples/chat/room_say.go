@@ -119,8 +119,8 @@ func (r *room) acknowledged(c *dispatch.Conversation, number uint64) error {
 	r.mu.Lock()
 	m := r.member(c.Peer())
 	r.mu.Unlock()
-	m.shows.Lock()
-	defer m.shows.Unlock()
+	m.shows.enter()
+	defer m.shows.leave()
 
 	r.mu.Lock()
 	if !m.out.acknowledge(number) {
