@@ -43,6 +43,11 @@ type Config struct {
 	// errors that the peer is not told. Nil discards.
 	Logger *slog.Logger
 
+	// Register, if not nil, is called by New before the Dispatcher is attached to
+	// its transport: handlers registered in it are there when the first message
+	// comes, even if the transport is up already. Its error is New's.
+	Register func(d *Dispatcher) error
+
 	// AskTimeout bounds an [Ask] whose context has no deadline. Zero means
 	// DefaultAskTimeout, negative no bound.
 	AskTimeout time.Duration

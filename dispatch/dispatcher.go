@@ -47,8 +47,9 @@ type sessionKey struct {
 	id   uint64
 }
 
-// New makes a Dispatcher and attaches it to t. Register handlers before t begins
-// to carry traffic: what comes before them is answered with Unimplemented.
+// New makes a Dispatcher and attaches it to t. What comes before its handler is
+// registered is answered with Unimplemented: register in Config.Register, or before
+// t begins to carry traffic.
 func New(t Transport, c Config) (*Dispatcher, error) {
 	if t == nil {
 		return nil, errors.New("dispatch: no transport")
@@ -67,6 +68,11 @@ func New(t Transport, c Config) (*Dispatcher, error) {
 		current:   make(map[peer.ID]*session),
 	}
 	d.system = actor.NewSystem(actor.Config{Name: d.local.String(), Logger: c.Logger})
+	if c.Register != nil {
+		if err := c.Register(d); err != nil {
+			return nil, errors.Join(err, d.Close(context.Background()))
+		}
+	}
 	t.Attach(d.up, d.block, d.down)
 	return d, nil
 }

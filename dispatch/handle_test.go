@@ -9,6 +9,7 @@ import (
 
 	"parley/dispatch"
 	"parley/dispatch/dispatchtest"
+	"parley/peer"
 	"parley/wire"
 )
 
@@ -96,5 +97,40 @@ func TestRegistration(t *testing.T) { // D9
 	}
 	if _, err := dispatch.New(dispatchtest.New(a.id), dispatch.Config{Limits: dispatch.Limits{MaxDepth: -1}}); err == nil {
 		t.Error("a negative limit is accepted")
+	}
+}
+
+// eager is a transport on which a session is up, and a request there, when it is
+// attached.
+type eager struct {
+	*dispatchtest.Endpoint
+	from  *dispatchtest.Endpoint
+	block []byte
+	t     *testing.T
+}
+
+func (e eager) Attach(up func(peer.ID, uint64), block func(peer.ID, uint64, []byte), down func(peer.ID, uint64, error)) {
+	e.Endpoint.Attach(up, block, down)
+	dispatchtest.Connect(e.from, e.Endpoint)
+	must(e.t, e.Inject(e.from.LocalID(), 1, e.block))
+}
+
+func TestRegisterBeforeTraffic(t *testing.T) {
+	ea, eb := dispatchtest.NewPair()
+	newSide(t, ea, dispatch.Config{})
+	h := wire.Header{Type: wire.TypeOf("google.protobuf.StringValue"), Flags: wire.FlagOneWay}
+	block, err := h.Append(nil, 0)
+	must(t, err)
+	got := make(chan struct{})
+	d, err := dispatch.New(eager{eb, ea, block, t}, dispatch.Config{Register: func(d *dispatch.Dispatcher) error {
+		return dispatch.HandleOneWay(d, func(context.Context, text) { close(got) })
+	}})
+	must(t, err)
+	<-got
+	shut(t, d)
+
+	no := errors.New("no")
+	if _, err := dispatch.New(eb, dispatch.Config{Register: func(*dispatch.Dispatcher) error { return no }}); !errors.Is(err, no) {
+		t.Errorf("%v", err)
 	}
 }
