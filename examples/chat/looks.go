@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"image/color"
 	"strings"
 
 	"charm.land/lipgloss/v2"
@@ -21,7 +22,10 @@ func newLooks() looks {
 		warning: lipgloss.NewStyle().Foreground(lipgloss.Red),
 		bar:     lipgloss.NewStyle().Reverse(true),
 	}
-	for _, c := range []lipgloss.ANSIColor{2, 3, 4, 5, 6, 10, 11, 12, 13, 14} {
+	for _, c := range []color.Color{
+		lipgloss.Green, lipgloss.Yellow, lipgloss.Blue, lipgloss.Magenta, lipgloss.Cyan,
+		lipgloss.BrightGreen, lipgloss.BrightYellow, lipgloss.BrightBlue, lipgloss.BrightMagenta, lipgloss.BrightCyan,
+	} {
 		l.peers = append(l.peers, lipgloss.NewStyle().Bold(true).Foreground(c))
 	}
 	return l

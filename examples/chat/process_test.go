@@ -174,8 +174,8 @@ func TestThreePeers(t *testing.T) {
 		}
 	}
 	alice.types("/who")
-	alice.expect(`^who ` + stranger + ` "bоb" \(looks like bob\) up ` + bob2.id)
 	alice.expect(`^who bob up ` + bob.id)
+	alice.expect(`^who ` + stranger + ` "bоb" \(looks like bob\) up ` + bob2.id)
 
 	// Names are refused that could be taken for others.
 	for _, c := range []struct{ typed, answer string }{

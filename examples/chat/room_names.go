@@ -135,7 +135,15 @@ func (r *room) list() {
 		lines = append(lines, listed{who: r.who(m), up: m.hearing != nil, waiting: m.out.len(), address: addresses[id]})
 	}
 	r.mu.Unlock()
-	slices.SortFunc(lines, func(a, b listed) int { return strings.Compare(a.who.full(), b.who.full()) })
+	slices.SortFunc(lines, func(a, b listed) int { // strangers last
+		if named := a.who.petname != ""; named != (b.who.petname != "") {
+			if named {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.who.full(), b.who.full())
+	})
 	for _, l := range lines {
 		r.show(l)
 	}

@@ -224,7 +224,7 @@ func (s *screen) View() tea.View {
 	if s.height > 1 {
 		parts = append(parts, s.status())
 	}
-	v := tea.NewView(strings.Join(append(parts, s.input.View()), "\n"))
+	v := tea.NewView(strings.Join(append(parts, lipgloss.NewStyle().MaxWidth(s.width).Render(s.input.View())), "\n"))
 	v.AltScreen = true
 	v.WindowTitle = "chat " + s.self
 	return v

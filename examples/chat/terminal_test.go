@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// tmux is a terminal of its own.
+type tmux struct {
+	t      *testing.T
+	socket string
+}
+
+func newTmux(t *testing.T, width, height int, command string) *tmux {
+	t.Helper()
+	if _, err := exec.LookPath("tmux"); err != nil {
+		t.Skip("tmux is not installed, so there is no terminal to test with: apt-get install tmux")
+	}
+	m := &tmux{t, filepath.Join(t.TempDir(), "tmux")}
+	t.Cleanup(func() { _ = m.command(context.Background(), "kill-server").Run() })
+	m.run("new-session", "-d", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height), command)
+	return m
+}
+
+func (m *tmux) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "tmux", append([]string{"-u", "-S", m.socket, "-f", os.DevNull}, args...)...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TMUX=")
+	return cmd
+}
+
+func (m *tmux) run(args ...string) string {
+	m.t.Helper()
+	out, err := m.command(m.t.Context(), args...).CombinedOutput()
+	if err != nil {
+		m.t.Fatalf("tmux %v: %v: %s", args, err, out)
+	}
+	return string(out)
+}
+
+// awaits waits until all the texts are on the screen.
+func (m *tmux) awaits(flags []string, texts ...string) string {
+	m.t.Helper()
+	ctx, cancel := context.WithTimeout(m.t.Context(), patient)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		screen := m.run(append([]string{"capture-pane", "-p"}, flags...)...)
+		missing := ""
+		for _, text := range texts {
+			if !strings.Contains(screen, text) {
+				missing = text
+			}
+		}
+		if missing == "" {
+			return screen
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			m.t.Fatalf("no %q on the screen:\n%s", missing, screen)
+		}
+	}
+}
+
+// coloured matches a change of colour other than back to the default.
+var coloured = regexp.MustCompile(`\x1b\[([0-9]+;)*(3[0-8]|9[0-7])[m;]`)
+
+// child is a shell command that runs the chat and then says how it ended.
+func child(args string) string {
+	return "env -u NO_COLOR TERM=xterm-256color " + childVariable + "=1 '" + os.Args[0] + "' " + args + "; echo status $?; stty -a | tr ';' '\\n' | grep -w icanon; read x"
+}
+
+// TestTerminal looks at the text interface as a user does.
+func TestTerminal(t *testing.T) {
+	for _, size := range [][2]int{{80, 24}, {40, 10}} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			m := newTmux(t, size[0], size[1], child("-demo"))
+			m.awaits(nil, "key to key", "with robot")
+			m.run("send-keys", "-l", "日本語 hello 🎉")
+			m.run("send-keys", "Enter")
+			m.awaits(nil, "you: 日本語 hello 🎉 ✓", "Pleased to meet you")
+			m.run("resize-window", "-x", "60", "-y", "12")
+			m.awaits(nil, "you: 日本語 hello 🎉 ✓", "with robot")
+			if screen := m.awaits([]string{"-e"}, "robot"); !coloured.MatchString(screen) {
+				t.Errorf("no colour for the peer's name: %q", screen)
+			}
+			m.run("send-keys", "Escape")
+			m.awaits(nil, "status 0", " icanon")
+		})
+	}
+}
+
+// TestTerminalNoColor: NO_COLOR is honoured.
+func TestTerminalNoColor(t *testing.T) {
+	m := newTmux(t, 80, 24, strings.Replace(child("-demo"), "-u NO_COLOR", "NO_COLOR=1", 1))
+	m.awaits(nil, "robot: Hello!")
+	if screen := m.awaits([]string{"-e"}, "robot"); coloured.MatchString(screen) {
+		t.Errorf("colours: %q", screen)
+	}
+	m.run("send-keys", "C-c")
+	m.awaits(nil, "status 0", " icanon")
+}
+
+// TestTerminalPassphrase: an encrypted key asks for its passphrase, without an echo.
+func TestTerminalPassphrase(t *testing.T) {
+	home := t.TempDir()
+	testKey(t, home, "open sesame")
+	m := newTmux(t, 80, 24, child("-listen 127.0.0.1:0 -home '"+home+"'"))
+	if screen := m.awaits(nil, "passphrase of "); strings.Contains(screen, "status") {
+		t.Fatal(screen)
+	}
+	m.run("send-keys", "-l", "open sesame")
+	m.run("send-keys", "Enter")
+	screen := m.awaits(nil, "nobody is here")
+	if strings.Contains(screen, "sesame") {
+		t.Errorf("the passphrase is on the screen:\n%s", screen)
+	}
+	m.run("send-keys", "-l", "/quit")
+	m.run("send-keys", "Enter")
+	if screen := m.awaits(nil, "status 0"); strings.Contains(screen, "sesame") {
+		t.Errorf("the passphrase is on the screen:\n%s", screen)
+	}
+}
