@@ -80,7 +80,7 @@ type delivery struct {
 
 func (s *session) newDelivery(h *wire.Header, payload []byte, received time.Time) *delivery {
 	return &delivery{
-		info: infoOf(s.peer, h, received), number: h.Type, flags: h.Flags, inReplyTo: h.InReplyTo, payload: payload,
+		info: infoOf(s, h, received), number: h.Type, flags: h.Flags, inReplyTo: h.InReplyTo, payload: payload,
 	}
 }
 
@@ -113,13 +113,13 @@ func newConversation(s *session, parent *Conversation) *Conversation {
 // Peer returns who is at the other end.
 func (c *Conversation) Peer() peer.ID { return c.s.peer }
 
-// ID returns the id of the message that began the conversation. Where the peer
-// began it, Incarnation is zero: of the peer's this layer is not told.
+// ID returns the id of the message that began the conversation: the same at both
+// ends (D5).
 func (c *Conversation) ID() wire.MessageID {
 	if c.key.Side == router.Ours {
 		return wire.MessageID{Sender: c.s.d.local, Incarnation: c.s.id, Seq: c.key.ID}
 	}
-	return wire.MessageID{Sender: c.s.peer, Seq: c.key.ID}
+	return wire.MessageID{Sender: c.s.peer, Incarnation: c.s.remote, Seq: c.key.ID}
 }
 
 // Context returns a context that ends with the conversation; [PeerOf] knows it.

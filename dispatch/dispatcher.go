@@ -80,8 +80,8 @@ func New(t Transport, c Config) (*Dispatcher, error) {
 // LocalID returns this side's peer.
 func (d *Dispatcher) LocalID() peer.ID { return d.local }
 
-func (d *Dispatcher) up(p peer.ID, id uint64) {
-	s := newSession(d, p, id)
+func (d *Dispatcher) up(p peer.ID, id, remote uint64) {
+	s := newSession(d, p, id, remote)
 	d.mu.Lock()
 	if d.closed {
 		d.mu.Unlock()

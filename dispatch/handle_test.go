@@ -109,7 +109,7 @@ type eager struct {
 	t     *testing.T
 }
 
-func (e eager) Attach(up func(peer.ID, uint64), block func(peer.ID, uint64, []byte), down func(peer.ID, uint64, error)) {
+func (e eager) Attach(up func(peer.ID, uint64, uint64), block func(peer.ID, uint64, []byte), down func(peer.ID, uint64, error)) {
 	e.Endpoint.Attach(up, block, down)
 	dispatchtest.Connect(e.from, e.Endpoint)
 	must(e.t, e.Inject(e.from.LocalID(), 1, e.block))

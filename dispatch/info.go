@@ -10,8 +10,7 @@ import (
 
 // Info describes an arrived message.
 type Info struct {
-	// ID names the message. Its Incarnation is zero: of the peer's incarnation
-	// this layer is not told.
+	// ID names the message, alike at both ends.
 	ID wire.MessageID
 	// SendTime is when the peer sent it, by the peer's clock; zero if it did not
 	// say. ReceiveTime is when it arrived, by this side's (B12).
@@ -26,8 +25,8 @@ type Info struct {
 // Peer returns who sent the message.
 func (i Info) Peer() peer.ID { return i.ID.Sender }
 
-func infoOf(from peer.ID, h *wire.Header, received time.Time) Info {
-	i := Info{ID: wire.MessageID{Sender: from, Seq: h.ID}, ReceiveTime: received, Trace: h.Trace}
+func infoOf(s *session, h *wire.Header, received time.Time) Info {
+	i := Info{ID: wire.MessageID{Sender: s.peer, Incarnation: s.remote, Seq: h.ID}, ReceiveTime: received, Trace: h.Trace}
 	if h.SendTime != 0 {
 		i.SendTime = time.UnixMicro(h.SendTime)
 	}

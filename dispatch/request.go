@@ -28,7 +28,7 @@ func newRequest(s *session, h *wire.Header, payload []byte, received time.Time) 
 	}
 	q := &request{
 		s: s, h: s.d.handlers.find(service, h.Type), id: h.ID, payload: payload, cost: router.Cost(len(payload)),
-		ctx: handlerContext{session: s.ctx, info: infoOf(s.peer, h, received)},
+		ctx: handlerContext{session: s.ctx, info: infoOf(s, h, received)},
 	}
 	if h.Flags&wire.FlagOneWay != 0 {
 		q.id = 0

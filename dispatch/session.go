@@ -29,9 +29,10 @@ type asker interface {
 // session joins the router of one session to the world: it feeds it what happens
 // and carries out what it decides.
 type session struct {
-	d    *Dispatcher
-	peer peer.ID
-	id   uint64
+	d      *Dispatcher
+	peer   peer.ID
+	id     uint64 // our incarnation
+	remote uint64 // the peer's
 
 	// ctx is that of handlers and conversations: it ends when the session does
 	// or the Dispatcher closes. sending ends a little later, so that the peer can
@@ -52,8 +53,8 @@ type session struct {
 	scratch []effect
 }
 
-func newSession(d *Dispatcher, p peer.ID, id uint64) *session {
-	s := &session{d: d, peer: p, id: id}
+func newSession(d *Dispatcher, p peer.ID, id, remote uint64) *session {
+	s := &session{d: d, peer: p, id: id, remote: remote}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.sending, s.stopSending = context.WithCancel(context.Background())
 	s.r = router.New[asker, *Conversation, *request](d.config.Limits.router(), &d.handlers)

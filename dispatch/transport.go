@@ -34,7 +34,7 @@ type Transport interface {
 	// the cause. Block is called concurrently for different lanes and in order
 	// within one; it does not block, and the slice is the callee's to keep.
 	Attach(
-		up func(p peer.ID, session uint64),
+		up func(p peer.ID, session, remote uint64),
 		block func(p peer.ID, session uint64, block []byte),
 		down func(p peer.ID, session uint64, cause error),
 	)

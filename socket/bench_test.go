@@ -38,7 +38,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 		b.Run(fmt.Sprint(inFlight), func(b *testing.B) {
 			x, y, s := linked(b)
 			free := make(chan struct{}, inFlight)
-			nothing := func(id, uint64) {}
+			nothing := func(id, uint64, uint64) {}
 			over := func(id, uint64, error) {}
 			x.Attach(nothing, func(id, uint64, []byte) { free <- struct{}{} }, over)
 			y.Attach(nothing, func(from id, session uint64, block []byte) {
@@ -68,7 +68,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 // BenchmarkStream is bulk over one byte stream.
 func BenchmarkStream(b *testing.B) {
 	_, y, s := linked(b)
-	y.Attach(func(id, uint64) {}, func(id, uint64, []byte) {}, func(id, uint64, error) {})
+	y.Attach(func(id, uint64, uint64) {}, func(id, uint64, []byte) {}, func(id, uint64, error) {})
 	out, err := s.OpenStream(context.Background())
 	if err != nil {
 		b.Fatal(err)

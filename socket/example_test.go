@@ -31,7 +31,7 @@ func Example() {
 
 	got := make(chan string)
 	bob.Attach(
-		func(id peer.ID, session uint64) {},
+		func(id peer.ID, session, remote uint64) {},
 		func(from peer.ID, session uint64, block []byte) { got <- string(block) },
 		func(id peer.ID, session uint64, cause error) {},
 	)

@@ -9,7 +9,7 @@ import (
 
 // receiver is what Attach installs.
 type receiver struct {
-	up    func(id peer.ID, session uint64)
+	up    func(id peer.ID, session, remote uint64)
 	block func(id peer.ID, session uint64, block []byte)
 	down  func(id peer.ID, session uint64, cause error)
 }
@@ -17,12 +17,13 @@ type receiver struct {
 // Attach installs the functions that take what arrives; once, usually by package dispatch. Blocks that
 // arrive before wait in the connections, under their flow control.
 //
-// For each session up is called before any block and down after the last; session is its Incarnation. A
+// For each session up is called before any block and down after the last; session is its Incarnation,
+// remote its RemoteIncarnation. A
 // peer's next session comes up only after the last one is down. block is called concurrently for
 // different lanes and in order within one; the slice is the callee's to keep. No function may block:
 // the connection waits for it.
 func (h *Host) Attach(
-	up func(id peer.ID, session uint64),
+	up func(id peer.ID, session, remote uint64),
 	block func(id peer.ID, session uint64, block []byte),
 	down func(id peer.ID, session uint64, cause error),
 ) {
@@ -32,7 +33,7 @@ func (h *Host) Attach(
 	for s := range h.Sessions() {
 		if s.life.Err() == nil {
 			s.announced = true
-			up(s.peer, s.local)
+			up(s.peer, s.local, s.remote.Load())
 		}
 	}
 	close(h.attached)
@@ -55,7 +56,7 @@ func (h *Host) announce(s *Session) {
 	case <-h.attached:
 		if !s.announced {
 			s.announced = true
-			h.receiver.up(s.peer, s.local)
+			h.receiver.up(s.peer, s.local, s.remote.Load())
 		}
 	default: // Attach will
 	}

@@ -48,7 +48,7 @@ func TestUDP(t *testing.T) {
 			a, _ := listenUDP(t, "a", at)
 			b, _ := listenUDP(t, "b", at)
 			got := make(chan []byte, 1)
-			b.Attach(func(id, uint64) {}, func(_ id, _ uint64, block []byte) { got <- block }, func(id, uint64, error) {})
+			b.Attach(func(id, uint64, uint64) {}, func(_ id, _ uint64, block []byte) { got <- block }, func(id, uint64, error) {})
 			s, err := a.Dial(context.Background(), b.LocalID(), b.Addr().String())
 			if err != nil {
 				t.Fatal(err)

@@ -112,7 +112,7 @@ func (w *world) host(name string, at netip.AddrPort, change ...func(*socket.Conf
 
 func (n *node) attach() {
 	n.Attach(
-		func(_ peer.ID, session uint64) { n.record(func() { n.ups = append(n.ups, session) }) },
+		func(_ peer.ID, session, _ uint64) { n.record(func() { n.ups = append(n.ups, session) }) },
 		func(_ peer.ID, _ uint64, b []byte) { n.record(func() { n.blocks = append(n.blocks, string(b)) }) },
 		func(_ peer.ID, _ uint64, cause error) { n.record(func() { n.downs = append(n.downs, cause) }) },
 	)

@@ -60,7 +60,7 @@ var ErrRefused = errors.New("dispatchtest: refused")
 type Endpoint struct {
 	id peer.ID
 
-	up    func(peer.ID, uint64)
+	up    func(peer.ID, uint64, uint64)
 	block func(peer.ID, uint64, []byte)
 	down  func(peer.ID, uint64, error)
 
@@ -117,8 +117,8 @@ func Connect(a, b *Endpoint) {
 	na, nb := name(a), name(b)
 	ab, ba := newLink(b, na, nb), newLink(a, nb, na)
 	// Neither hears of a block before it hears of the session.
-	a.up(b.id, na)
-	b.up(a.id, nb)
+	a.up(b.id, na, nb)
+	b.up(a.id, nb, na)
 	a.setLink(b.id, ab)
 	b.setLink(a.id, ba)
 }
@@ -237,7 +237,7 @@ func (e *Endpoint) Inject(from peer.ID, lane uint64, block []byte) error {
 func (e *Endpoint) LocalID() peer.ID { return e.id }
 
 // Attach implements dispatch.Transport.
-func (e *Endpoint) Attach(up func(peer.ID, uint64), block func(peer.ID, uint64, []byte), down func(peer.ID, uint64, error)) {
+func (e *Endpoint) Attach(up func(peer.ID, uint64, uint64), block func(peer.ID, uint64, []byte), down func(peer.ID, uint64, error)) {
 	e.up, e.block, e.down = up, block, down
 }
 

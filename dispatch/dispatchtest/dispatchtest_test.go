@@ -23,7 +23,7 @@ type ear struct {
 func attach(e *dispatchtest.Endpoint) *ear {
 	r := &ear{}
 	e.Attach(
-		func(_ peer.ID, s uint64) { r.notes, r.session = append(r.notes, "up"), s },
+		func(_ peer.ID, s, _ uint64) { r.notes, r.session = append(r.notes, "up"), s },
 		func(_ peer.ID, _ uint64, b []byte) { r.notes = append(r.notes, string(b)) },
 		func(_ peer.ID, _ uint64, cause error) { r.notes = append(r.notes, fmt.Sprint("down: ", cause)) },
 	)

@@ -172,11 +172,11 @@ type gate struct {
 }
 
 // Attach implements dispatch.Transport.
-func (g *gate) Attach(up func(peer.ID, uint64), block func(peer.ID, uint64, []byte), down func(peer.ID, uint64, error)) {
+func (g *gate) Attach(up func(peer.ID, uint64, uint64), block func(peer.ID, uint64, []byte), down func(peer.ID, uint64, error)) {
 	g.open = func() {
 		g.Transport.Attach(
-			func(p peer.ID, session uint64) {
-				up(p, session)
+			func(p peer.ID, session, remote uint64) {
+				up(p, session, remote)
 				g.room.sessionUp(p, session)
 			},
 			block,
