@@ -9,15 +9,15 @@ import (
 
 func TestClean(t *testing.T) {
 	for in, want := range map[string]string{
-		"plain text":           "plain text",
-		"Grüße, 日本, שלום, 👩‍🚀": "Grüße, 日本, שלום, 👩‍🚀",
-		"\x1b]0;title\x07":     "␛]0;title␇",
-		"a\tb\nc\rd\x00e\x7f":  "a b␊c␍d␀e␡",
-		"\u009b31m":            "�31m",
-		"safe\u202egpj.exe":    "safe�gpj.exe",
-		"a\u2028b\u2029c":      "a�b�c",
-		"\u2066x\u2069":        "�x�",
-		"\xff":                 "�",
+		"plain text": "plain text",
+		"Grüße, にほん, שלום, 👩‍🚀": "Grüße, にほん, שלום, 👩‍🚀",
+		"\x1b]0;title\x07":      "␛]0;title␇",
+		"a\tb\nc\rd\x00e\x7f":   "a b␊c␍d␀e␡",
+		"\u009b31m":             "�31m",
+		"safe\u202egpj.exe":     "safe�gpj.exe",
+		"a\u2028b\u2029c":       "a�b�c",
+		"\u2066x\u2069":         "�x�",
+		"\xff":                  "�",
 	} {
 		if got := clean(in); got != want {
 			t.Errorf("%q becomes %q, not %q", in, got, want)

@@ -77,6 +77,7 @@ func (r *recital) show(e event) error {
 		nudge(r.answers)
 	case delivered:
 		nudge(r.delivered)
+	default: // nothing waits for it
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -39,7 +40,7 @@ func (s *lineSink) write(line string) {
 func (w warnings) Enabled(_ context.Context, l slog.Level) bool { return l >= w.level }
 
 // Handle implements slog.Handler.
-func (w warnings) Handle(_ context.Context, r slog.Record) error { //nolint:gocritic // the interface says so
+func (w warnings) Handle(_ context.Context, r slog.Record) error {
 	var b strings.Builder
 	b.WriteString(strings.ToLower(r.Level.String()) + ": " + r.Message)
 	add := func(a slog.Attr) bool {
@@ -56,7 +57,7 @@ func (w warnings) Handle(_ context.Context, r slog.Record) error { //nolint:gocr
 
 // WithAttrs implements slog.Handler.
 func (w warnings) WithAttrs(a []slog.Attr) slog.Handler {
-	w.attrs = append(w.attrs[:len(w.attrs):len(w.attrs)], a...)
+	w.attrs = append(slices.Clip(w.attrs), a...)
 	return w
 }
 

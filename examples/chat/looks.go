@@ -63,10 +63,9 @@ func (l *looks) of(e event, f fate) string {
 		return l.warning.Render("× cannot reach ") + l.name(e.who) + l.warning.Render(": "+e.reason)
 	case listed:
 		return l.quiet.Render("· " + listing(e))
-	case delivered:
-		return ""
+	default:
+		return l.quiet.Render("· " + strings.TrimPrefix(plainText(e), "notice "))
 	}
-	return l.quiet.Render("· " + strings.TrimPrefix(plainText(e), "notice "))
 }
 
 // fate is the mark behind a line of ours.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -177,12 +178,7 @@ func (p *process) printed(pattern string) bool {
 	re := regexp.MustCompile(pattern)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, l := range p.lines {
-		if re.MatchString(l) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.lines, re.MatchString)
 }
 
 // types enters lines.

@@ -86,7 +86,7 @@ func (n *node) converse(s settings) error {
 		return err
 	}
 	var run [8]byte
-	rand.Read(run[:]) //nolint:errcheck // it never fails
+	rand.Read(run[:])
 	n.room.protocol, err = newProtocol(n.dispatcher, s.nick, binary.BigEndian.Uint64(run[:]), n.room)
 	return err
 }

@@ -83,6 +83,7 @@ func TestRestart(t *testing.T) {
 
 // TestKill: a peer that dies without a word is found missing, and comes back.
 func TestKill(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	h := homes(t, 2)
 	alice := start(t, "alice", h[0])
 	bob := start(t, "bob", h[1], "-peer", alice.as("alice"))

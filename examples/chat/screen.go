@@ -145,6 +145,7 @@ func (s *screen) add(e event) {
 		return
 	case undelivered:
 		s.mark(e.number, lost)
+	default: // it only goes into the history
 	}
 	s.history = append(s.history, item{event: e})
 	if n := len(s.history) - maxHistory; n > 0 {

@@ -91,7 +91,7 @@ func TestScreen(t *testing.T) {
 			k.sees(
 				started{dispatchtest.ID(3), "127.0.0.1:1", "go run ./examples/chat -peer x=" + dispatchtest.ID(3).String() + "@127.0.0.1:1"},
 				arrived{testBob}, arrived{testStranger},
-				message{testBob, "日本語のテキストは二桁の幅です 👩‍🚀 🎉 " + strings.Repeat("long", 60)},
+				message{testBob, "かなとカナ 한국어 👩‍🚀 🎉 " + strings.Repeat("long", 60)},
 				said{1, "", "hello"}, said{2, "bob", "psst"}, delivered{1}, undelivered{2, testBob, "it left"},
 				unreachable{testBob, "no answer"}, renamed{testBob, "robert"}, listed{testBob, true, 3, "h:1"},
 				notice{"something"}, departed{testBob, "left"},

@@ -35,13 +35,14 @@ func write(t *testing.T, path, text string, mode os.FileMode) string {
 // TestCannotStart: whatever is wrong is one line on standard error that says what to
 // do, and exit status 2.
 func TestCannotStart(t *testing.T) {
+	t.Parallel() // beside TestKill
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 	bob, carol := testKey(t, in("bob"), "").String(), testKey(t, in("carol"), "").String()
 	own := testKey(t, in("home"), "").String()
 	write(t, in("home/petnames"), "bob "+bob+"\n", 0o600)
 	testKey(t, in("loose"), "")
-	if err := os.Chmod(in("loose/key"), 0o644); err != nil { //nolint:gosec // that is what is tested
+	if err := os.Chmod(in("loose/key"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	testKey(t, in("locked"), "secret")
@@ -119,7 +120,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("the help does not mention %s", want)
 		}
 	}
-	for _, l := range strings.Split(string(out), "\n") {
+	for l := range strings.SplitSeq(string(out), "\n") {
 		if len(l) > 84 {
 			t.Errorf("too wide for a terminal: %q", l)
 		}

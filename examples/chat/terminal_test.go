@@ -84,11 +84,11 @@ func TestTerminal(t *testing.T) {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			m := newTmux(t, size[0], size[1], child("-demo"))
 			m.awaits(nil, "key to key", "with robot")
-			m.run("send-keys", "-l", "日本語 hello 🎉")
+			m.run("send-keys", "-l", "にほんご hello 🎉")
 			m.run("send-keys", "Enter")
-			m.awaits(nil, "you: 日本語 hello 🎉 ✓", "Pleased to meet you")
+			m.awaits(nil, "you: にほんご hello 🎉 ✓", "Pleased to meet you")
 			m.run("resize-window", "-x", "60", "-y", "12")
-			m.awaits(nil, "you: 日本語 hello 🎉 ✓", "with robot")
+			m.awaits(nil, "you: にほんご hello 🎉 ✓", "with robot")
 			if screen := m.awaits([]string{"-e"}, "robot"); !coloured.MatchString(screen) {
 				t.Errorf("no colour for the peer's name: %q", screen)
 			}
