@@ -25,9 +25,11 @@ import (
 //	                                                        ▼       OnEnd has returned,
 //	                                                      ending ─────────────────────▶ done
 //
-// live: messages are handled, sends pass. ending: sends fail. After an end of the
-// peer's, what it sent before is handled first; after any other end it is
-// discarded. done: nothing is left of it but this value.
+// live: messages are handled, sends pass. ending: sends fail. After a normal end of
+// the peer's, what it sent before is handled first, even if the session ends
+// meanwhile; after any other end it is discarded. OnEnd is not told nil if anything
+// was discarded, except by an End of this side's own. done: nothing is left of it
+// but this value.
 //
 // Methods may be called concurrently and from anywhere, except where they say
 // that they belong in a turn: within a function of the Behavior, given to [Do] or
@@ -55,6 +57,7 @@ type Conversation struct {
 
 	mu    sync.Mutex
 	ago   bool // no longer live
+	drain bool // the peer ended it normally, and what it sent is still being handled
 	err   error
 	stops map[*question]func() bool // of the contexts of questions that wait
 
@@ -105,7 +108,9 @@ func newConversation(s *session, parent *Conversation) *Conversation {
 		c.depth = parent.depth + 1
 	}
 	c.left.Store(1)
-	ctx, cancel := context.WithCancelCause(s.ctx)
+	// Of the session's end it is told by lost: what came before a normal end is
+	// handled after it.
+	ctx, cancel := context.WithCancelCause(s.d.ctx)
 	c.ctx, c.cancel = conversationContext{ctx, &s.peer}, cancel
 	return c
 }
@@ -124,7 +129,8 @@ func (c *Conversation) ID() wire.MessageID {
 
 // Context returns a context that ends with the conversation; [PeerOf] knows it.
 // After a normal end by the peer it goes on until what the peer sent has been
-// handled.
+// handled, whatever becomes of the session, unless the Dispatcher closes. Whether
+// anything can still be sent, it does not say.
 func (c *Conversation) Context() context.Context { return c.ctx }
 
 // Done returns a channel that is closed when the conversation is over, its
@@ -181,16 +187,41 @@ func (c *Conversation) endLocally(err error, code wire.Code, text string) {
 	s.mu.Unlock()
 	if open {
 		c.settle(err)
+	} else if err != nil {
+		c.cut(err)
 	}
+}
+
+// cut records that what the peer sent before its normal end is not all handled.
+func (c *Conversation) cut(err error) {
+	c.mu.Lock()
+	first := c.drain
+	if first {
+		c.drain, c.err = false, err
+	}
+	c.mu.Unlock()
+	if first {
+		c.cancel(err)
+	}
+}
+
+// drained says that all the peer sent has been handled.
+func (c *Conversation) drained() {
+	c.mu.Lock()
+	c.drain = false
+	c.mu.Unlock()
 }
 
 // settle records why the conversation is no longer live, once, and wakes those
 // who wait to send.
-func (c *Conversation) settle(err error) {
+func (c *Conversation) settle(err error) { c.settleAs(err, false) }
+
+// settleAs is settle; drain says that what waits is still handled.
+func (c *Conversation) settleAs(err error, drain bool) {
 	c.mu.Lock()
 	first := !c.ago
 	if first {
-		c.ago, c.err = true, err
+		c.ago, c.err, c.drain = true, err, drain
 	}
 	c.mu.Unlock()
 	if !first {
@@ -221,7 +252,7 @@ func (c *Conversation) peerEnded(h *wire.Header, payload []byte) {
 	if h.Flags&wire.FlagError != 0 {
 		err = parseStatus(c.s.peer, payload)
 	}
-	c.settle(err)
+	c.settleAs(err, err == nil)
 	c.tell(peerEnd{})
 }
 

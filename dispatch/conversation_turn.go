@@ -25,6 +25,7 @@ func (c *Conversation) receive(a *actor.Context, msg any) {
 			c.check(m.q.call(c, nil, m.err))
 		}
 	case peerEnd:
+		c.drained()
 		a.Stop(nil)
 	case actor.Terminated:
 		child := c.children[m.Ref]
@@ -53,6 +54,7 @@ func (p process) Stop(_ *actor.Context, reason error) {
 	default:
 		c.endLocally(unavailable("conversation with", c.s.peer, errClosed), wire.Unavailable, errClosed.Error())
 	}
+	c.drained()
 	c.cancel(c.Err())
 	if c.opened != nil {
 		<-c.opened
@@ -81,6 +83,7 @@ func (c *Conversation) endedHere() bool { return c.ctx.Err() != nil }
 // never exceeds what was granted.
 func (c *Conversation) deliver(m *delivery) {
 	if c.endedHere() {
+		c.cut(unavailable("conversation with", c.s.peer, errClosed)) // who else ended it has said so
 		c.s.d.drop(router.CrossedEnd)
 		return
 	}

@@ -33,6 +33,8 @@ type Dispatcher struct {
 	dropped [router.NumReasons]atomic.Uint64
 	panics  atomic.Uint64
 
+	ctx     context.Context // of conversations: ends when Close is called
+	end     context.CancelCauseFunc
 	closing chan struct{}  // closed when Close is called
 	work    sync.WaitGroup // goroutines that drain outboxes
 
@@ -67,6 +69,7 @@ func New(t Transport, c Config) (*Dispatcher, error) {
 		sessions:  make(map[sessionKey]*session),
 		current:   make(map[peer.ID]*session),
 	}
+	d.ctx, d.end = context.WithCancelCause(context.Background())
 	d.system = actor.NewSystem(actor.Config{Name: d.local.String(), Logger: c.Logger})
 	if c.Register != nil {
 		if err := c.Register(d); err != nil {
@@ -149,6 +152,7 @@ func (d *Dispatcher) Close(ctx context.Context) error {
 		all = append(all, s)
 	}
 	d.mu.Unlock()
+	d.end(errClosed)
 	for _, s := range all {
 		s.cancel(errClosed)
 	}

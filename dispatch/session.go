@@ -34,8 +34,8 @@ type session struct {
 	id     uint64 // our incarnation
 	remote uint64 // the peer's
 
-	// ctx is that of handlers and conversations: it ends when the session does
-	// or the Dispatcher closes. sending ends a little later, so that the peer can
+	// ctx is that of request handlers: it ends when the session does or the
+	// Dispatcher closes. sending ends a little later, so that the peer can
 	// still be told.
 	ctx         context.Context
 	cancel      context.CancelCauseFunc
