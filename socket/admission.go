@@ -13,9 +13,10 @@ import (
 // Limits on connections that have not yet proved a key (threats T5, T6). A half-open handshake costs
 // about 47 KB and 4 goroutines; with address validation it costs the sender a round trip first.
 const (
-	maxHalfOpen       = 1024 // in all
-	maxHalfOpenPrefix = 32   // from one /24 (IPv4) or /48 (IPv6)
-	validateAbove     = 128  // above so many, addresses are validated by QUIC's Retry
+	maxHalfOpen         = 1024 // in all
+	maxHalfOpenPrefix   = 32   // from one /24 (IPv4) or /48 (IPv6)
+	validateAbovePrefix = 8    // the same for one network: who spoofs its addresses cannot use up its share
+	validateAbove       = 128  // above so many, addresses are validated by QUIC's Retry
 )
 
 var errHalfOpen = errors.New("too many handshakes under way")
@@ -30,10 +31,10 @@ type admission struct {
 func newAdmission() *admission { return &admission{byPrefix: map[netip.Prefix]int{}} }
 
 // underLoad decides for quic-go whether a source address must be validated first.
-func (a *admission) underLoad(net.Addr) bool {
+func (a *admission) underLoad(from net.Addr) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.total > validateAbove
+	return a.total > validateAbove || a.byPrefix[prefixOf(from)] >= validateAbovePrefix
 }
 
 type halfOpenKey struct{}

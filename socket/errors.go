@@ -89,6 +89,7 @@ type PeerError struct {
 	Peer    peer.ID // who said so
 	Message string  // the peer's words, at most 256 bytes, untrusted
 
+	reset bool      // the peer reset a stream; the connection goes on
 	close closeCode // 1 + the code with which the peer closed the connection; 0 if that is not what happened
 }
 
@@ -137,6 +138,7 @@ func ctxError(ctx context.Context, op string, p peer.ID) *Error {
 func CodeOf(err error) Code {
 	var e *Error
 	var pe *PeerError
+	var reset *ResetError
 	var c Code
 	switch {
 	case err == nil:
@@ -145,6 +147,8 @@ func CodeOf(err error) Code {
 		return e.Code
 	case errors.As(err, &pe):
 		return pe.Code
+	case errors.As(err, &reset):
+		return Closed
 	case errors.As(err, &c):
 		return c
 	}

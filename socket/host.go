@@ -166,17 +166,21 @@ func (h *Host) nextIncarnation() uint64 {
 
 // hold returns the session with id for a handshake under way, making it if there is none. While one is
 // closing it waits for its end. release or an attach must follow.
-func (h *Host) hold(ctx context.Context, id peer.ID) (*Session, error) {
+//
+// remote, if not 0, is the incarnation of the peer that asks: a connection of a session that is closing is
+// refused, and one of a later session ends it at once.
+func (h *Host) hold(ctx context.Context, id peer.ID, remote uint64) (*Session, error) {
 	for {
-		s, err := h.tryHold(id)
+		s, old, err := h.tryHold(id)
 		if s != nil || err != nil {
 			return s, err
 		}
-		h.mu.Lock()
-		old := h.sessions[id]
-		h.mu.Unlock()
-		if old == nil {
-			continue
+		switch known := old.remote.Load(); {
+		case remote == 0 || known == 0 || remote < known: // the caller, or bind, decides once old is over
+		case remote == known:
+			return nil, &Error{Code: Closed, Op: "accept", Peer: id, Err: errors.New("that session is closing")}
+		default:
+			old.post(event{kind: evLost, err: supersededBy(id)})
 		}
 		select {
 		case <-old.closed:
@@ -186,25 +190,29 @@ func (h *Host) hold(ctx context.Context, id peer.ID) (*Session, error) {
 	}
 }
 
-// tryHold returns nil and no error if a session must end first.
-func (h *Host) tryHold(id peer.ID) (*Session, error) {
+func supersededBy(id peer.ID) error {
+	return &PeerError{Code: Superseded, Op: "session", Peer: id, Message: "the peer began a new session: it restarted, or its key is used elsewhere"}
+}
+
+// tryHold returns as old the session that must end first, if there is one.
+func (h *Host) tryHold(id peer.ID) (s, old *Session, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return nil, &Error{Code: Closed, Op: "session", Peer: id, Err: errHostClosed}
+		return nil, nil, &Error{Code: Closed, Op: "session", Peer: id, Err: errHostClosed}
 	}
-	s := h.sessions[id]
+	s = h.sessions[id]
 	if s == nil {
 		if len(h.sessions) >= h.cfg.MaxSessions {
-			return nil, &Error{Code: Limit, Op: "session", Peer: id, Err: errors.New("Config.MaxSessions is reached")}
+			return nil, nil, &Error{Code: Limit, Op: "session", Peer: id, Err: errors.New("Config.MaxSessions is reached")}
 		}
 		s = newSession(h, id, h.nextIncarnation())
 		h.sessions[id] = s
 	} else if s.State() > StateEstablished || s.life.Err() != nil {
-		return nil, nil //nolint:nilnil // documented
+		return nil, s, nil
 	}
 	s.holds++
-	return s, nil
+	return s, nil, nil
 }
 
 // release ends a hold. If that was the last and no connection came of any, the session is over for the

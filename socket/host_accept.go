@@ -91,8 +91,13 @@ func readHello(frames *bufio.Reader) (*wire.Hello, error) {
 // one: an old connection that came late, or a second device; it is fenced off (threat T8).
 func (h *Host) match(ctx context.Context, c connection, hello *wire.Hello) (*Session, error) {
 	for {
-		s, err := h.hold(ctx, c.peer())
+		s, err := h.hold(ctx, c.peer(), hello.GetIncarnation())
 		if err != nil {
+			return nil, err
+		}
+		if ours := hello.GetPeerIncarnation(); ours != 0 && ours != s.local {
+			err := &Error{Code: Superseded, Op: "accept", Peer: c.peer(), Err: errors.New("the session it belongs to is over")}
+			h.release(s, err)
 			return nil, err
 		}
 		if s.bind(hello.GetIncarnation()) {
@@ -102,7 +107,7 @@ func (h *Host) match(ctx context.Context, c connection, hello *wire.Hello) (*Ses
 		if hello.GetIncarnation() < s.remote.Load() {
 			return nil, &Error{Code: Superseded, Op: "accept", Peer: c.peer(), Err: errors.New("a later session exists")}
 		}
-		s.end(&PeerError{Code: Superseded, Op: "session", Peer: c.peer(), Message: "the peer began a new session: it restarted, or its key is used elsewhere"})
+		s.post(event{kind: evLost, err: supersededBy(c.peer())})
 		select {
 		case <-s.closed:
 		case <-ctx.Done():

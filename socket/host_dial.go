@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strconv"
@@ -45,15 +46,15 @@ func (h *Host) Dial(ctx context.Context, id peer.ID, address string) (*Session, 
 		}
 		return nil, &Error{Code: code, Op: "dial", Peer: id, Err: err}
 	}
-	s, err := h.hold(ctx, id)
+	s, err := h.hold(ctx, id, 0)
 	if err != nil {
 		return nil, err
 	}
 	return h.race(ctx, s, addrs)
 }
 
-// race tries the addresses of a peer, each with a head start on the next. Attempts that lose go on by
-// themselves: what they bring merges into the session.
+// race tries the addresses of a peer, each with a head start on the next. Attempts that lose end with ctx,
+// unless they have said Hello: those go on by themselves, and what they bring merges into the session.
 func (h *Host) race(ctx context.Context, s *Session, addrs []*net.UDPAddr) (*Session, error) {
 	results := make(chan error, len(addrs))
 	var last error
@@ -232,6 +233,8 @@ func handshakeError(ctx context.Context, c connection, op string, err error) err
 		return ctxError(ctx, op, c.peer())
 	case errors.As(err, &syntax):
 		return violation(c.peer(), err.Error())
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return violation(c.peer(), "the handshake was broken off")
 	}
 	return err
 }

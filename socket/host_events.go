@@ -31,10 +31,8 @@ func (h *Host) Attach(
 	defer h.receiverMu.Unlock()
 	h.receiver = receiver{up, block, down}
 	for s := range h.Sessions() {
-		if s.life.Err() == nil {
-			s.announced = true
-			up(s.peer, s.local, s.remote.Load())
-		}
+		s.announced = true // also if it is ending: down follows, and what it has received comes between
+		up(s.peer, s.local, s.remote.Load())
 	}
 	close(h.attached)
 }

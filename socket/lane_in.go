@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"parley/wire"
 )
@@ -47,6 +48,25 @@ func (l *inLane) nextChange() <-chan struct{} {
 	return l.changed
 }
 
+// laneStall is how long a lane may stand still while something waits for its turn on it (threats T14, T15):
+// what comes before it must then be lost, or never have been.
+const laneStall = time.Minute
+
+var errLaneStalled = errors.New("the blocks before it do not come")
+
+func stalled(ctx context.Context, changed <-chan struct{}) error {
+	t := time.NewTimer(laneStall)
+	defer t.Stop()
+	select {
+	case <-changed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return errLaneStalled
+	}
+}
+
 var errLaneNumber = errors.New("lane numbers go backwards")
 
 // claim waits until the stream whose first block is number may deliver: all blocks before it have been.
@@ -64,10 +84,8 @@ func (l *inLane) claim(ctx context.Context, number uint64) error {
 		if number < next {
 			return errLaneNumber
 		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := stalled(ctx, changed); err != nil {
+			return err
 		}
 	}
 }
@@ -90,10 +108,8 @@ func (l *inLane) deliverAfter(ctx context.Context, number uint64, hand func()) e
 		}
 		changed := l.nextChange()
 		l.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := stalled(ctx, changed); err != nil {
+			return err
 		}
 	}
 }

@@ -124,7 +124,7 @@ func (l *outLane) run() {
 			}
 		}
 		if err != nil {
-			l.session.post(event{kind: evLost, err: err})
+			l.session.post(event{kind: evLost, err: l.session.laneBroken(err)})
 			return
 		}
 		l.spare = batch[:0]
@@ -148,9 +148,11 @@ func (l *outLane) write(batch []byte, blocks uint64) error {
 	cur := l.session.current.Load()
 	if l.stream != nil && l.link != cur {
 		old := l.handOver()
+		l.session.sends.again() // a graceful close waits for this as well
 		l.session.handing.Go(func() {
+			defer l.session.sends.leave()
 			if err := old(); err != nil {
-				l.session.post(event{kind: evLost, err: err})
+				l.session.post(event{kind: evLost, err: l.session.laneBroken(err)})
 			}
 		})
 	}
@@ -206,6 +208,17 @@ func confirmed(st stream) error {
 		return nil
 	}
 	return err
+}
+
+// laneBroken is the cause of a session's death for an error on a lane of ours. Lanes are never refused:
+// a peer that resets one, or writes where it may only confirm, breaks the protocol.
+func (s *Session) laneBroken(err error) error {
+	var mine *Error
+	var theirs *PeerError
+	if errors.As(err, &mine) || errors.As(err, &theirs) && !theirs.reset {
+		return err
+	}
+	return violation(s.peer, "a lane was broken off: "+err.Error())
 }
 
 // finish has the lane flushed and its stream ended.

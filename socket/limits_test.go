@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -174,14 +176,18 @@ func TestHalfOpenFlood(t *testing.T) {
 		defer pc.Close()
 		x := &stranger{w: w, tr: &quic.Transport{Conn: pc}}
 		defer x.tr.Close()
-		refused := 0
+		var refused atomic.Int32
+		var wait sync.WaitGroup
 		for range 100 { // complete TLS, and say nothing
-			if c, err := x.dial(b, x.certificate("x")); err != nil || c.Context().Err() != nil {
-				refused++
-			}
+			wait.Go(func() {
+				if c, err := x.dial(b, x.certificate("x")); err != nil || c.Context().Err() != nil {
+					refused.Add(1)
+				}
+			})
 		}
-		if refused < 60 {
-			t.Errorf("%d of 100 refused, want all above 32", refused)
+		wait.Wait()
+		if n := refused.Load(); n < 60 {
+			t.Errorf("%d of 100 refused, want all above 32", n)
 		}
 		w.node("a").dial(b)
 		<-time.After(time.Minute)

@@ -28,8 +28,11 @@ type link struct {
 	outgoing int  // streams that we opened and that are not complete in both directions
 	incoming int  // the same for the peer's; the control stream counts in neither
 
+	opened, accepted, theirs uint64 // streams ever opened by us, accepted from the peer, and opened by the peer
+
 	// Owned by the session's loop.
 	drainSaid, drainHeard bool
+	drainDone, drainOver  bool // we have all of the peer's streams and have said so; the peer has all of ours
 }
 
 // rank orders the connections of a session; both ends compute the same. Connections dialled by the
@@ -92,12 +95,49 @@ func (n *link) beginIncoming() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.incoming++
+	n.accepted++
+}
+
+func (n *link) openedOne() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.opened++
+}
+
+func (n *link) openedCount() uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.opened
+}
+
+// heard notes how many streams the peer opened in all.
+func (n *link) heard(streams uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.theirs = streams
+}
+
+// receivedAll reports whether every stream that the peer opened has come and is complete.
+func (n *link) receivedAll() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.accepted == n.theirs && n.incoming == 0
+}
+
+func (n *link) undrain() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.draining = false
 }
 
 func (n *link) completeIncoming() {
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	n.incoming--
+	idle := n.draining && n.incoming == 0
+	n.mu.Unlock()
+	if idle {
+		n.session.post(event{kind: evUnused, link: n})
+	}
 }
 
 // drain forbids new streams of ours.
@@ -137,6 +177,8 @@ func (n *link) say(m *wire.Control) {
 	b, err := wire.AppendControl(nil, m)
 	if err == nil {
 		_ = n.control.setWriteDeadline(time.Now().Add(controlWriteTimeout))
+		stop := context.AfterFunc(n.session.life, func() { _ = n.control.setWriteDeadline(time.Unix(1, 0)) })
+		defer stop()
 		_, err = n.control.Write(b)
 	}
 	if err != nil {
@@ -151,6 +193,10 @@ func (n *link) readControl() {
 			n.session.post(event{kind: evFrame, link: n, frame: f})
 			continue
 		}
+		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			n.session.post(event{kind: evEnded, link: n})
+			return
+		}
 		n.broken("control stream", err)
 		return
 	}
@@ -162,7 +208,7 @@ func (n *link) readControl() {
 func (n *link) broken(what string, err error) {
 	var syntax *wire.SyntaxError
 	switch {
-	case errors.As(err, &syntax), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errLaneNumber):
+	case errors.As(err, &syntax), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errLaneNumber), errors.Is(err, errLaneStalled):
 		n.session.post(event{kind: evLost, err: violation(n.session.peer, what+": "+err.Error())})
 	default:
 		n.close(closeProtocol, what+" ended")

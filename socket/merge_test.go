@@ -112,3 +112,26 @@ func TestSilentPeerTimesOut(t *testing.T) {
 		}
 	})
 }
+
+// R28: a peer that was killed and is back is noticed with the first packet sent to it, by a stateless reset,
+// long before the idle timeout.
+func TestRestartIsNoticed(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b := w.node("a"), w.node("b")
+		a.dial(b)
+		s := b.session(a)
+		w.net.SetLink(addrOf("a").Addr(), func(up, _ *simnet.Link) { up.Down = true }) // it dies without a word
+		_ = a.Close()
+		w.net.SetLink(addrOf("a").Addr(), func(up, _ *simnet.Link) { up.Down = false })
+		w.node("a") // and does not dial
+		start := time.Now()
+		if err := s.Send(context.Background(), 0, make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+		<-s.Done()
+		wantCode(t, s.Err(), socket.Superseded)
+		if took := time.Since(start); took > 2*rtt {
+			t.Errorf("took %v, want at most two round trips of %v", took, rtt)
+		}
+	})
+}

@@ -2,6 +2,8 @@ package socket
 
 import (
 	"context"
+	"crypto"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -36,12 +38,13 @@ type quicCarrier struct {
 	cert      tls.Certificate
 	self      peer.ID
 	admission *admission
+	windows   *windows
 }
 
 var _ carrier = (*quicCarrier)(nil)
 
 func newQUIC(pc net.PacketConn, cert tls.Certificate, cfg *Config) (*quicCarrier, error) {
-	c := &quicCarrier{cert: cert, self: cfg.Key.ID(), admission: newAdmission()}
+	c := &quicCarrier{cert: cert, self: cfg.Key.ID(), admission: newAdmission(), windows: newWindows()}
 	c.config = &quic.Config{
 		HandshakeIdleTimeout:           cfg.HandshakeTimeout,
 		MaxIdleTimeout:                 cfg.IdleTimeout,
@@ -54,8 +57,14 @@ func newQUIC(pc net.PacketConn, cert tls.Certificate, cfg *Config) (*quicCarrier
 		MaxIncomingStreams:             int64(cfg.MaxStreams),
 		MaxIncomingUniStreams:          -1, // every stream is bidirectional, as on carriers that know no other
 		EnableDatagrams:                true,
+		AllowConnectionWindowIncrease:  c.windows.grow,
+	}
+	reset, err := resetKey(cfg.Key)
+	if err != nil {
+		return nil, err
 	}
 	c.transport = &quic.Transport{
+		StatelessResetKey:                reset,
 		Conn:                             pc,
 		ConnectionIDLength:               connectionIDLength,
 		DisableVersionNegotiationPackets: true, // one version, and strangers need no answer
@@ -68,6 +77,18 @@ func newQUIC(pc net.PacketConn, cert tls.Certificate, cfg *Config) (*quicCarrier
 	}
 	c.listener = ln
 	return c, nil
+}
+
+// resetKey is the key of QUIC's stateless resets (RFC 9000, 10.3): the same after a restart, so that peers
+// learn of it with the first packet they send and not by a timeout (R28). It follows from our private
+// key, of which Ed25519's deterministic signatures are a pseudorandom function.
+func resetKey(key *peer.Key) (*quic.StatelessResetKey, error) {
+	sig, err := key.Signer().Sign(nil, []byte("parley/1 stateless reset key"), crypto.Hash(0))
+	if err != nil {
+		return nil, &Error{Code: Internal, Op: "listen", Err: err}
+	}
+	k := quic.StatelessResetKey(sha256.Sum256(sig))
+	return &k, nil
 }
 
 // verifyInbound refuses ourselves; whom else to admit is decided above, where the peer can be told.
@@ -145,7 +166,11 @@ func (c *quicCarrier) wrap(qc *quic.Conn) (*quicConn, error) {
 		return nil, &Error{Code: Authentication, Op: "handshake", Err: err}
 	}
 	ctx, end := context.WithCancelCause(context.Background())
-	context.AfterFunc(qc.Context(), func() { end(quicError("connection", id, context.Cause(qc.Context()))) })
+	c.windows.add(qc)
+	context.AfterFunc(qc.Context(), func() {
+		c.windows.remove(qc)
+		end(quicError("connection", id, context.Cause(qc.Context())))
+	})
 	return &quicConn{c: qc, id: id, ctx: ctx, adm: c.admission}, nil
 }
 

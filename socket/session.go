@@ -70,8 +70,9 @@ func newSession(h *Host, id peer.ID, incarnation uint64) *Session {
 // Peer is the key at the other end.
 func (s *Session) Peer() peer.ID { return s.peer }
 
-// Incarnation is this side's number for the session: random-looking, non-zero, rising from session to
-// session, so that of two the later is known.
+// Incarnation is this side's number for the session: not zero, and rising from session to session, so that
+// of two the later is known. It is the clock in microseconds with the last ten bits random: a name, not a
+// secret.
 func (s *Session) Incarnation() uint64 { return s.local }
 
 // RemoteIncarnation is the other side's number; 0 until the session is established.

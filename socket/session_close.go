@@ -20,9 +20,13 @@ var errGraceful = errors.New("closed by us")
 // no deadline; then the session is cut off. Byte streams end with the session: what a reader has not
 // read by then is lost.
 func (s *Session) Close(ctx context.Context) error {
-	s.post(event{kind: evClose})
 	ctx, cancel := s.withSendTimeout(ctx)
 	defer cancel()
+	select {
+	case s.events <- event{kind: evClose}:
+	case <-s.life.Done():
+	case <-ctx.Done():
+	}
 	select {
 	case <-s.closed:
 	case <-ctx.Done():
@@ -51,9 +55,6 @@ func (l *loop) beginClose(local bool) error {
 	c.active = true
 	l.state.Store(int32(StateClosing))
 	close(l.closingc)
-	if !local {
-		c.over = time.NewTimer(closeWait)
-	}
 	for _, lane := range l.lanesOut() {
 		lane.finish()
 	}
@@ -73,6 +74,7 @@ func (l *loop) peerClose(n *link, f *wire.Close) error {
 	switch closeCode(f.GetReason()) {
 	case closeDrained:
 		n.drainHeard = true
+		n.heard(f.GetStreams())
 		l.maybeDrained(n)
 		return nil
 	case closeGraceful:
@@ -95,7 +97,7 @@ func (l *loop) advanceClose() error {
 		c.answered = true
 		on.say(&wire.Control{Kind: &wire.ControlClosed{Closed: &wire.Closed{}}})
 	}
-	if c.over == nil {
+	if c.over == nil && (c.asked || !c.local) { // else the context of Close bounds it
 		c.over = time.NewTimer(closeWait)
 	}
 	return nil
@@ -120,6 +122,11 @@ func isClose(err error, code closeCode) bool {
 		return mine.close == code+1
 	}
 	return false
+}
+
+// drainedFrame says that we open no more streams on a link, all we opened are complete, and how many those were.
+func drainedFrame(opened uint64) *wire.Control {
+	return &wire.Control{Kind: &wire.ControlClose{Close: &wire.Close{Reason: uint32(closeDrained), Streams: opened}}}
 }
 
 func closeFrame(reason closeCode, message string) *wire.Control {

@@ -27,7 +27,7 @@ func (s *Session) SendBestEffort(ctx context.Context, lane uint64, block []byte)
 			s.handing.Go(s.sendDatagrams)
 		}
 	})
-	b := append(append(make([]byte, 0, 1+len(block)), byte(lane%wire.MaxLanes)), block...)
+	b := append(append(make([]byte, 0, 1+len(block)), byte(lane%uint64(s.host.cfg.Lanes))), block...)
 	select {
 	case s.bestEffort <- b:
 	default:
@@ -80,8 +80,11 @@ func (n *link) receiveDatagrams() {
 		if err != nil {
 			return
 		}
-		if len(b) > 0 {
+		if len(b) > 0 && b[0] < wire.MaxLanes {
+			lane := n.session.inLane(uint64(b[0]))
+			lane.mu.Lock()
 			n.session.hand(b[1:])
+			lane.mu.Unlock()
 		}
 	}
 }

@@ -25,6 +25,7 @@ const (
 	evAttach  eventKind = iota // a handshake succeeded on link
 	evDead                     // link's connection died of err
 	evFrame                    // frame arrived on link's control stream
+	evEnded                    // the peer has ended link's control stream
 	evUnused                   // link has no open streams any more
 	evClose                    // Close was called
 	evFlushed                  // everything accepted before closing has been delivered, or err
@@ -71,7 +72,7 @@ func (s *Session) run() {
 		case e := <-s.events:
 			cause = l.handle(e)
 		case <-over:
-			cause = &Error{Code: Timeout, Op: "close", Peer: s.peer, Err: errors.New("the peer did not answer")}
+			cause = l.explain(&Error{Code: Timeout, Op: "close", Peer: s.peer, Err: errors.New("the peer did not answer")})
 		case <-s.life.Done():
 			cause = context.Cause(s.life)
 		}
@@ -90,6 +91,13 @@ func (l *loop) handle(e event) error {
 		return l.dead(e.link, e.err)
 	case evFrame:
 		return l.frame(e.link, e.frame)
+	case evEnded:
+		if !e.link.drainHeard {
+			return violation(l.peer, "control stream ended")
+		}
+		e.link.drainOver = true
+		l.maybeDrained(e.link)
+		return nil
 	case evUnused:
 		l.maybeDrained(e.link)
 		return nil
@@ -111,14 +119,14 @@ func (l *loop) handle(e event) error {
 
 // attach adds a link whose handshake is complete. The first one establishes the session.
 func (l *loop) attach(n *link) error {
-	if l.State() > StateEstablished {
+	if l.State() > StateClosing {
 		return &Error{Code: Closed, Op: "attach", Peer: l.peer}
 	}
 	if len(l.links) >= maxLinks {
 		return &Error{Code: Limit, Op: "attach", Peer: l.peer, Err: fmt.Errorf("more than %d connections in one session", maxLinks)}
 	}
 	l.links = append(l.links, n)
-	first := l.State() != StateEstablished
+	first := l.State() == StateHandshaking
 	if first {
 		l.current.Store(n)
 		l.state.Store(int32(StateEstablished))
@@ -127,7 +135,7 @@ func (l *loop) attach(n *link) error {
 	}
 	n.admitted()
 	n.start()
-	if !first {
+	if l.State() == StateEstablished && !first { // while closing it only receives: the peer may have moved there
 		l.choose()
 	}
 	return nil
@@ -135,13 +143,18 @@ func (l *loop) attach(n *link) error {
 
 // choose makes the best link the one we send on, and tells the peer of every other that we will open
 // nothing more there. Both sides rank alike, so both come to the same choice.
-func (l *loop) choose() {
-	best := l.links[0]
-	for _, n := range l.links[1:] {
-		if n.better(best) {
+// It reports whether there is one: a link of which we have said that we open nothing more there is none.
+func (l *loop) choose() bool {
+	var best *link
+	for _, n := range l.links {
+		if !n.drainSaid && (best == nil || n.better(best)) {
 			best = n
 		}
 	}
+	if best == nil {
+		return false
+	}
+	best.undrain()
 	if l.current.Swap(best) != best {
 		l.wakeLanes()
 	}
@@ -151,6 +164,7 @@ func (l *loop) choose() {
 			l.maybeDrained(n)
 		}
 	}
+	return true
 }
 
 // maybeDrained tells the peer, once the peer has confirmed everything we sent on a link that we leave,
@@ -158,9 +172,13 @@ func (l *loop) choose() {
 func (l *loop) maybeDrained(n *link) {
 	if !n.drainSaid && n.drained() {
 		n.drainSaid = true
-		n.say(closeFrame(closeDrained, ""))
+		n.say(drainedFrame(n.openedCount()))
 	}
-	if n.drainSaid && n.drainHeard {
+	if n.drainSaid && n.drainHeard && !n.drainDone && n.receivedAll() {
+		n.drainDone = true
+		_ = n.control.closeWrite() // I have all of yours
+	}
+	if n.drainDone && n.drainOver {
 		n.close(closeDrained, "")
 	}
 }
@@ -178,20 +196,20 @@ func (l *loop) dead(n *link, err error) error {
 	if !known {
 		return nil
 	}
-	drained := n.drainSaid && (n.drainHeard || isClose(err, closeDrained))
+	drained := n.drainDone && (n.drainOver || isClose(err, closeDrained))
 	if len(l.links) == 0 || !drained && !n.unused() {
 		return l.explain(err)
 	}
-	if l.current.Load() == n {
-		l.current.Store(nil)
-		l.choose()
+	if l.current.Load() == n && !l.choose() {
+		return l.explain(err)
 	}
 	return nil
 }
 
 // explain is the session's cause of death when a connection died of err.
 func (l *loop) explain(err error) error {
-	if l.closing.active && isClose(err, closeGraceful) {
+	c := &l.closing
+	if c.flushed && (c.asked || isClose(err, closeGraceful)) { // both sides have said that everything is delivered
 		return l.gracefulCause()
 	}
 	return err
@@ -208,7 +226,9 @@ func (l *loop) frame(n *link, f *wire.Control) error {
 		}
 		return l.gracefulCause()
 	case *wire.ControlPing:
-		n.say(pongFrame(k.Ping, time.Now()))
+		if !n.drainDone { // else our side of the control stream has ended
+			n.say(pongFrame(k.Ping, time.Now()))
+		}
 		return nil
 	case *wire.ControlPong:
 		return nil
@@ -243,7 +263,7 @@ func farewell(cause error) (closeCode, string) {
 	case errors.Is(cause, Superseded):
 		return closeSuperseded, "a later session exists"
 	case !errors.As(cause, &mine):
-		return closeGraceful, "" // the peer said it first
+		return closeAborted, "" // the peer said it first
 	}
 	message := ""
 	if mine.Err != nil && (mine.Code == Protocol || mine.Code == Limit) {

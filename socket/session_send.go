@@ -66,10 +66,14 @@ func (s *Session) openStream(ctx context.Context, p priority, pre wire.Preamble)
 			return nil, nil, s.fail("open stream")
 		}
 		if !on.begin() { // the session has just moved elsewhere
+			if s.life.Err() != nil {
+				return nil, nil, s.fail("open stream")
+			}
 			continue
 		}
 		st, err := on.open(ctx)
 		if err == nil {
+			on.openedOne()
 			st.setPriority(p)
 			if _, err = st.Write(head); err == nil {
 				return on, st, nil
@@ -154,6 +158,9 @@ func (n *link) receiveLarge(st stream, p wire.Preamble) {
 		n.completeIncoming()
 	case errors.Is(err, errNoMemory):
 		n.refuse(st, resetLimit)
+	case errors.Is(err, errLaneStalled):
+		n.refuse(st, resetCanceled)
+		n.broken("large block", err)
 	default:
 		n.refuse(st, resetCanceled)
 	}

@@ -25,9 +25,9 @@ type Preamble struct {
 	Kind StreamKind
 	Lane uint64 // for a lane and a block: its lane, 0 to MaxLanes-1
 
-	// Number is the number, within its lane and session and counted from 0, of
-	// the first block on a lane's stream, or of the one block that a block's
-	// stream carries.
+	// Number is how many blocks of the lane precede, in this session: it is the
+	// number of the first block on a lane's stream, counted from 0. The block that
+	// a block's stream carries is handed up after as many, and has no number itself.
 	Number uint64
 
 	// Length is the length of a block's stream in bytes, after the preamble: 1

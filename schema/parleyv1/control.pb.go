@@ -489,15 +489,20 @@ func (x *Ack) GetReceived() []*LaneCount {
 	return nil
 }
 
-// Close begins the end of a session: the sender will send no more blocks.
+// Close says that the sender opens no more streams: in the session, or only on
+// the connection it is sent on, because the session has moved to another.
 type Close struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Why, as one of the socket layer's close reasons.
+	// Which: 0 the session, 1 this connection.
 	Reason uint32 `protobuf:"varint,1,opt,name=reason,proto3" json:"reason,omitempty"`
 	// For developers; at most 256 bytes.
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	// Everything I have sent, so that you know when you hold it all.
-	Sent          []*LaneCount `protobuf:"bytes,3,rep,name=sent,proto3" json:"sent,omitempty"`
+	Sent []*LaneCount `protobuf:"bytes,3,rep,name=sent,proto3" json:"sent,omitempty"`
+	// How many streams I have opened on the connection I leave, all of them
+	// complete on my side: when you have completed as many, nothing of mine is
+	// under way there.
+	Streams       uint64 `protobuf:"varint,4,opt,name=streams,proto3" json:"streams,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -551,6 +556,13 @@ func (x *Close) GetSent() []*LaneCount {
 		return x.Sent
 	}
 	return nil
+}
+
+func (x *Close) GetStreams() uint64 {
+	if x != nil {
+		return x.Streams
+	}
+	return 0
 }
 
 // Closed answers Close: I have what you sent, as far as it says.
@@ -813,11 +825,12 @@ const file_parley_v1_control_proto_rawDesc = "" +
 	"\x05agent\x18\n" +
 	" \x01(\tR\x05agent\"7\n" +
 	"\x03Ack\x120\n" +
-	"\breceived\x18\x01 \x03(\v2\x14.parley.v1.LaneCountR\breceived\"c\n" +
+	"\breceived\x18\x01 \x03(\v2\x14.parley.v1.LaneCountR\breceived\"}\n" +
 	"\x05Close\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\rR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12(\n" +
-	"\x04sent\x18\x03 \x03(\v2\x14.parley.v1.LaneCountR\x04sent\":\n" +
+	"\x04sent\x18\x03 \x03(\v2\x14.parley.v1.LaneCountR\x04sent\x12\x18\n" +
+	"\astreams\x18\x04 \x01(\x04R\astreams\":\n" +
 	"\x06Closed\x120\n" +
 	"\breceived\x18\x01 \x03(\v2\x14.parley.v1.LaneCountR\breceived\"9\n" +
 	"\x04Ping\x12\x14\n" +
