@@ -490,3 +490,53 @@ func TestRemembered(t *testing.T) {
 		}
 	})
 }
+
+// TestNicknameIsNoName: what a stranger calls itself resolves to nobody (I3).
+func TestNicknameIsNoName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		alice, bob := newSite(t, 1, "alice"), newSite(t, 2, "bobby-tables")
+		connect(alice, bob)
+		alice.got()
+		if m, err := alice.find("bobby-tables"); err == nil {
+			t.Errorf("found %v", m.id)
+		}
+		for _, name := range []string{bob.end.LocalID().Short(), bob.end.LocalID().String()} {
+			if m, err := alice.find(name); err != nil || m.id != bob.end.LocalID() {
+				t.Errorf("%s is not found: %v", name, err)
+			}
+		}
+		if _, err := alice.find(bob.end.LocalID().String()[:shortLen-1]); err == nil {
+			t.Error("a part of an id is enough that anybody could have")
+		}
+	})
+}
+
+// TestGate: nothing comes before all handlers are registered.
+func TestGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &attachments{Endpoint: dispatchtest.New(dispatchtest.ID(1))}
+		g := &gate{Transport: e, room: newRoom(t.Context(), &recorder{}, &book{}, nil)}
+		d, err := dispatch.New(g, dispatch.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close(t.Context())
+		if e.n != 0 {
+			t.Error("the traffic comes at once")
+		}
+		if g.open(); e.n != 1 {
+			t.Error("the traffic does not come")
+		}
+	})
+}
+
+// attachments counts them.
+type attachments struct {
+	*dispatchtest.Endpoint
+	n int
+}
+
+func (a *attachments) Attach(up func(peer.ID, uint64, uint64), block func(peer.ID, uint64, []byte), down func(peer.ID, uint64, error)) {
+	a.n++
+	a.Endpoint.Attach(up, block, down)
+}

@@ -184,6 +184,7 @@ func (s *screen) mark(number uint64, f fate) {
 
 // resize lays everything out anew.
 func (s *screen) resize(width, height int) {
+	bottom := s.view.AtBottom() // a lower view no longer is
 	if width != s.width {
 		for i := range s.history {
 			s.history[i].lines = nil
@@ -194,6 +195,9 @@ func (s *screen) resize(width, height int) {
 	s.view.SetHeight(max(0, height-2)) // a status line and an input line
 	s.input.SetWidth(max(1, width-lipgloss.Width(s.input.Prompt)-1))
 	s.layOut()
+	if bottom {
+		s.toBottom()
+	}
 }
 
 // layOut breaks the history into lines. Who looks at the newest goes on to.
