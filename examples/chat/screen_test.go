@@ -190,3 +190,15 @@ func TestBusyScreen(t *testing.T) {
 		t.Errorf("the input line is %q", k.input.Value())
 	}
 }
+
+// Who looks at the newest line goes on to when the terminal shrinks.
+func TestShrinkKeepsTheNewestInSight(t *testing.T) {
+	k := newSketch(t, 80, 20)
+	for i := range 15 {
+		k.sees(notice{text: fmt.Sprint("line ", i)})
+	}
+	k.Update(tea.WindowSizeMsg{Width: 40, Height: 8})
+	if !k.has("line 14") {
+		t.Errorf("the newest line is out of sight:\n%s", strings.Join(k.rows(), "\n"))
+	}
+}
