@@ -47,7 +47,7 @@ func (c *call) lost(why error) { c.done <- arrival{err: why} }
 // The error is a [*PeerError] if the peer said so, otherwise an [*Error]:
 // Unavailable if there is no session or it ends, DeadlineExceeded or Canceled with
 // the cause of ctx, ResourceExhausted when Limits.MaxPending is reached, Internal
-// if the reply is not a Resp. After Unavailable, DeadlineExceeded and Canceled the
+// if the reply is not a Resp. While MaxConcurrentAsks are under way it waits. After Unavailable, DeadlineExceeded and Canceled the
 // request may have been handled all the same.
 func Ask[Resp, Req proto.Message](ctx context.Context, d *Dispatcher, to peer.ID, req Req) (Resp, error) {
 	return ask[Resp](ctx, d, to, 0, req)
@@ -70,8 +70,13 @@ func ask[Resp, Req proto.Message](ctx context.Context, d *Dispatcher, to peer.ID
 	}
 	ctx, cancel := d.bound(ctx)
 	defer cancel()
+	s, err := d.slot(ctx, to)
+	if err != nil {
+		return none, err
+	}
+	defer s.free()
 	c := d.calls.Get().(*call)
-	s, id, err := d.send(ctx, to, service, c, req)
+	id, err := d.send(ctx, s, service, c, req)
 	if err != nil {
 		if id == 0 {
 			d.calls.Put(c) // it was never registered
@@ -115,15 +120,46 @@ func result[Resp proto.Message](d *Dispatcher, from peer.ID, expect *kind, a arr
 // Notify sends a message that is not answered. It returns when the transport has
 // taken it; whether a handler ran is not known. The error is an [*Error].
 func Notify(ctx context.Context, d *Dispatcher, to peer.ID, m proto.Message) error {
-	_, _, err := d.sendMessage(ctx, to, wire.Header{Flags: wire.FlagOneWay}, nil, m)
-	return err
+	return d.notify(ctx, to, wire.FlagOneWay, m)
 }
 
 // NotifyBestEffort is [Notify] for a message that may be lost on the way.
 func NotifyBestEffort(ctx context.Context, d *Dispatcher, to peer.ID, m proto.Message) error {
-	_, _, err := d.sendMessage(ctx, to, wire.Header{Flags: wire.FlagOneWay | wire.FlagBestEffort}, nil, m)
+	return d.notify(ctx, to, wire.FlagOneWay|wire.FlagBestEffort, m)
+}
+
+func (d *Dispatcher) notify(ctx context.Context, to peer.ID, flags wire.Flags, m proto.Message) error {
+	s, err := d.session("send to", to)
+	if err != nil {
+		return err
+	}
+	_, err = s.sendMessage(ctx, wire.Header{Flags: flags}, nil, m)
 	return err
 }
+
+// slot waits until one more request to that peer may be under way, in the current
+// session. What it returns must be freed.
+func (d *Dispatcher) slot(ctx context.Context, to peer.ID) (*session, error) {
+	s, err := d.session("ask", to)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case s.slots <- struct{}{}:
+		return s, nil
+	default:
+	}
+	select {
+	case s.slots <- struct{}{}:
+		return s, nil
+	case <-ctx.Done():
+		return nil, ctxError(ctx, "ask", to)
+	case <-s.ctx.Done():
+		return nil, unavailable("ask", to, context.Cause(s.ctx))
+	}
+}
+
+func (s *session) free() { <-s.slots }
 
 // bound gives ctx a deadline if it has none.
 func (d *Dispatcher) bound(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -134,12 +170,12 @@ func (d *Dispatcher) bound(ctx context.Context) (context.Context, context.Cancel
 }
 
 // send sends a request and has its reply go to a.
-func (d *Dispatcher) send(ctx context.Context, to peer.ID, service uint32, a asker, m proto.Message) (*session, uint64, error) {
+func (d *Dispatcher) send(ctx context.Context, s *session, service uint32, a asker, m proto.Message) (uint64, error) {
 	h := wire.Header{Timeout: timeLeft(ctx)}
 	if service != 0 {
 		h.Regards, h.RegardsID = wire.RegardsService, uint64(service)
 	}
-	return d.sendMessage(ctx, to, h, a, m)
+	return s.sendMessage(ctx, h, a, m)
 }
 
 // timeLeft returns the time until ctx ends, 0 if it has no deadline.
@@ -153,30 +189,27 @@ func timeLeft(ctx context.Context) time.Duration {
 // sendMessage sends a message that regards nothing. If a is not nil, it is
 // registered for the reply, and taken out again if sending fails; the id is not
 // zero once it has been registered.
-func (d *Dispatcher) sendMessage(ctx context.Context, to peer.ID, h wire.Header, a asker, m proto.Message) (*session, uint64, error) {
+func (s *session) sendMessage(ctx context.Context, h wire.Header, a asker, m proto.Message) (uint64, error) {
+	d, to := s.d, s.peer
 	if err := ctx.Err(); err != nil {
-		return nil, 0, ctxError(ctx, "send to", to)
+		return 0, ctxError(ctx, "send to", to)
 	}
 	if m == nil {
-		return nil, 0, &Error{Code: wire.InvalidArgument, Op: "send to", Peer: to, Err: errNoMessage}
+		return 0, &Error{Code: wire.InvalidArgument, Op: "send to", Peer: to, Err: errNoMessage}
 	}
 	k, err := d.kinds.of(m.ProtoReflect().Type())
 	if err != nil {
-		return nil, 0, &Error{Code: wire.InvalidArgument, Op: "send to", Peer: to, Err: err}
-	}
-	s, err := d.session("send to", to)
-	if err != nil {
-		return nil, 0, err
+		return 0, &Error{Code: wire.InvalidArgument, Op: "send to", Peer: to, Err: err}
 	}
 	h.Type = k.number
 	size := proto.Size(m)
 	if h.ID, err = s.number(a); err != nil {
-		return nil, 0, err
+		return 0, err
 	}
 	buf, err := encode(&h, m, size)
 	if err != nil {
 		s.forgetIf(a, h.ID)
-		return s, h.ID, &Error{Code: wire.InvalidArgument, Op: "send to", Peer: to, Err: err}
+		return h.ID, &Error{Code: wire.InvalidArgument, Op: "send to", Peer: to, Err: err}
 	}
 	defer release(buf)
 	send := d.transport.Send
@@ -190,11 +223,11 @@ func (d *Dispatcher) sendMessage(ctx context.Context, to peer.ID, h wire.Header,
 			s.forgetIf(a, h.ID)
 		}
 		if ctx.Err() != nil {
-			return s, h.ID, ctxError(ctx, "send to", to)
+			return h.ID, ctxError(ctx, "send to", to)
 		}
-		return s, h.ID, unavailable("send to", to, err)
+		return h.ID, unavailable("send to", to, err)
 	}
-	return s, h.ID, nil
+	return h.ID, nil
 }
 
 // number gives a message its number and registers a, unless nil, for its reply.

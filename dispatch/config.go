@@ -19,9 +19,15 @@ const Window = 256 << 10
 // besides its payload. It is part of the protocol as well.
 const CreditOverhead = router.Overhead
 
+// MaxConcurrentAsks is how many requests outside conversations this side has under
+// way with a peer at once, AskMany included: more wait for one of them to be
+// answered or given up. The other side is prepared for as many, so it is part of the
+// protocol and no setting: enough for 40,000 a second over a round trip of 100 ms.
+const MaxConcurrentAsks = 4096
+
 // Defaults of [Limits] and [Config].
 const (
-	DefaultMaxRequests      = 4096
+	DefaultMaxRequests      = 2 * MaxConcurrentAsks
 	DefaultMaxRequestBytes  = 16 << 20
 	DefaultMaxConversations = 10_000
 	DefaultMaxQueuedBytes   = 64 << 20
@@ -33,7 +39,7 @@ const (
 	DefaultEarlyWait        = 5 * time.Second
 	DefaultTombstones       = 1024
 	DefaultTellRate         = 10
-	DefaultMaxStatuses      = 1024
+	DefaultMaxStatuses      = 2 * MaxConcurrentAsks
 	DefaultAskTimeout       = 30 * time.Second
 )
 
@@ -66,8 +72,11 @@ type Config struct {
 // every field zero means the default; negative values are refused.
 type Limits struct {
 	// MaxRequests is how many requests and one-way messages of the peer may be
-	// queued or running. One more is answered with ResourceExhausted. Default
-	// DefaultMaxRequests.
+	// queued or running. One more request is answered with ResourceExhausted, one
+	// more one-way message is lost. Default DefaultMaxRequests: a peer that keeps to
+	// MaxConcurrentAsks is not refused, with as many one-way messages, requests
+	// that it gave up and answers just gone out besides. Less than
+	// MaxConcurrentAsks is allowed, and refuses peers.
 	MaxRequests int
 	// MaxRequestBytes is how many bytes those may cost, each its payload and
 	// CreditOverhead. Default DefaultMaxRequestBytes.
@@ -88,7 +97,9 @@ type Limits struct {
 	MaxPosted int
 
 	// MaxPending is how many of this side's messages may wait for a reply from
-	// the peer. Default DefaultMaxPending.
+	// the peer: requests in conversations and beginnings of conversations, as well
+	// as the up to MaxConcurrentAsks outside. One more fails with ResourceExhausted.
+	// Default DefaultMaxPending.
 	MaxPending int
 
 	// MaxEarlyBlocks is how many blocks are held that overtook the message which
@@ -112,7 +123,8 @@ type Limits struct {
 	// conversation does not exist. Default DefaultTellRate.
 	TellRate int
 	// MaxStatuses is how many statuses to the peer may wait for the transport;
-	// more are dropped and counted. Default DefaultMaxStatuses.
+	// more are dropped and counted. Default DefaultMaxStatuses: each request of a
+	// peer that keeps to MaxConcurrentAsks can be refused at once, and is told.
 	MaxStatuses int
 }
 

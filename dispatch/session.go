@@ -43,6 +43,7 @@ type session struct {
 	stopSending context.CancelFunc
 
 	outbox outbox
+	slots  chan struct{} // holds one for each request of ours that is under way
 
 	mu      sync.Mutex
 	r       *route
@@ -54,7 +55,7 @@ type session struct {
 }
 
 func newSession(d *Dispatcher, p peer.ID, id, remote uint64) *session {
-	s := &session{d: d, peer: p, id: id, remote: remote}
+	s := &session{d: d, slots: make(chan struct{}, MaxConcurrentAsks), peer: p, id: id, remote: remote}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.sending, s.stopSending = context.WithCancel(context.Background())
 	s.r = router.New[asker, *Conversation, *request](d.config.Limits.router(), &d.handlers)

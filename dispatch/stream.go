@@ -122,8 +122,14 @@ func AskMany[Resp, Req proto.Message](ctx context.Context, d *Dispatcher, to pee
 		}
 		ctx, cancel := d.bound(ctx)
 		defer cancel()
+		s, err := d.slot(ctx, to)
+		if err != nil {
+			yield(none, err)
+			return
+		}
+		defer s.free()
 		r := &replies{ready: make(chan struct{}, 1)}
-		s, id, err := d.send(ctx, to, 0, r, req)
+		id, err := d.send(ctx, s, 0, r, req)
 		if err != nil {
 			yield(none, err)
 			return

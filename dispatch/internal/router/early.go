@@ -19,9 +19,33 @@ func (r *Router[A, C, R]) hold(now time.Time, key Key, h *wire.Header, payload [
 		}
 		return r.tell(now, key, EarlyLimit, out)
 	}
+	if isEnd(h) && r.tooManyEnds(key.ID) {
+		r.recent[Theirs].add(key.ID)
+		return drop(out, EarlyLimit)
+	}
 	r.early = append(r.early, &Block{Header: *h, Payload: payload, Received: now})
 	r.earlyBytes += cost
 	return out
+}
+
+// endShare is which part of the held blocks may be ends with nothing before them.
+// Most of those are late, for requests that were answered too long ago to be
+// remembered: they must not take the room of blocks whose begin is still to come.
+// One that finds no room does its work all the same: what it ends may not begin.
+const endShare = 4
+
+// tooManyEnds reports whether there is no room for an end of id.
+func (r *Router[A, C, R]) tooManyEnds(id uint64) bool {
+	ends := 0
+	for _, b := range r.early {
+		if b.Header.RegardsID == id {
+			return false // it ends what is held
+		}
+		if isEnd(&b.Header) {
+			ends++
+		}
+	}
+	return ends >= max(1, r.limits.EarlyBlocks/endShare)
 }
 
 // release routes the held blocks that regard id, in the order they came.
