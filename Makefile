@@ -8,9 +8,10 @@ TOOL     := $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 10s
 BENCH    ?= .
 COUNT    ?= 1
+SEEDS    ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help test race fuzz bench cover cross lint fmt generate checkgenerate tools ci
+.PHONY: help test race fuzz bench soak cover cross lint fmt generate checkgenerate tools ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +27,9 @@ fuzz: ## Run every fuzz target for FUZZTIME each, 10s unless told; a target with
 
 bench: ## Run the benchmarks (BENCH=regexp COUNT=6; compare two outputs with: go tool -modfile=tools/go.mod benchstat old new)
 	$(GO) test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) $(PKG)
+
+soak: ## Do everything at random to three hosts, SEEDS=300 times unless told (some 10 minutes)
+	SEEDS=$(SEEDS) $(GO) test -race -timeout=2h -run='^TestChaos$$' -v ./socket
 
 cover: ## Measure test coverage across packages, into cover.out
 	$(GO) test -coverprofile=cover.out -coverpkg=$(PKG) $(PKG)

@@ -18,8 +18,14 @@ import (
 // and with it every deadline inside a bubble.
 func watchdog(t *testing.T) {
 	t.Helper()
+	t.Cleanup(watch(t))
+}
+
+// watch is watchdog until alive is called.
+func watch(t *testing.T) (alive func()) {
+	t.Helper()
 	w := time.AfterFunc(time.Minute, func() { panic(t.Name() + " has not ended after a minute of real time") })
-	t.Cleanup(func() { w.Stop() })
+	return func() { w.Stop() }
 }
 
 // twoConns returns two connections of a stranger, the one that ranks lower first.
