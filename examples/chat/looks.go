@@ -48,6 +48,9 @@ func (l *looks) of(e event, f fate) string {
 	case arrived:
 		return l.quiet.Render("→ ") + l.name(e.who) + l.quiet.Render(" is here")
 	case departed:
+		if e.reason == reasonLeft {
+			return l.quiet.Render("← ") + l.name(e.who) + l.quiet.Render(" has left")
+		}
 		return l.quiet.Render("← ") + l.name(e.who) + l.quiet.Render(" is gone: "+e.reason)
 	case message:
 		return l.name(e.who) + ": " + e.text
@@ -66,6 +69,23 @@ func (l *looks) of(e event, f fate) string {
 	default:
 		return l.quiet.Render("· " + strings.TrimPrefix(plainText(e), "notice "))
 	}
+}
+
+// indent is where an event goes on that does not fit in one line. Without it a peer
+// could write lines that look as if somebody else had.
+const indent = "  "
+
+// wrapped breaks a text into lines of at most width cells.
+func wrapped(text string, width int) []string {
+	margin := indent
+	if width < 4*len(indent) {
+		margin = "" // so narrow that nobody can tell anyway
+	}
+	lines := strings.Split(lipgloss.Wrap(text, width-len(margin), ""), "\n")
+	for i := range lines[1:] {
+		lines[i+1] = margin + lines[i+1]
+	}
+	return lines
 }
 
 // fate is the mark behind a line of ours.

@@ -9,10 +9,13 @@ import (
 	"parley/wire"
 )
 
+// reasonLeft is the reason of who has left in good order.
+const reasonLeft = "left"
+
 // reason says in a user's words why a peer has left or cannot be reached.
 func reason(err error) string {
 	if err == nil {
-		return "left"
+		return reasonLeft
 	}
 	var said *socket.PeerError
 	theirs := errors.As(err, &said)
@@ -21,7 +24,7 @@ func reason(err error) string {
 		return "no answer"
 	case socket.Authentication:
 		if theirs {
-			return "authentication failed: it is in another private network than we are"
+			return "authentication failed: it is not in the private network that we are in"
 		}
 		return "authentication failed: " + oneLine(root(err))
 	case socket.Refused:
@@ -32,7 +35,7 @@ func reason(err error) string {
 	case socket.Superseded:
 		return "it connected anew"
 	case socket.Closed:
-		return "left"
+		return reasonLeft
 	case socket.Version:
 		return "it speaks another version of the protocol"
 	case socket.Limit:
@@ -42,7 +45,7 @@ func reason(err error) string {
 	var failed *dispatch.Error
 	switch {
 	case errors.As(err, &status) && status.Code == wire.Unavailable:
-		return "left"
+		return reasonLeft
 	case errors.As(err, &status):
 		return clean(fmt.Sprintf("it says %v: %s", status.Code, status.Message))
 	case errors.As(err, &failed) && failed.Code != wire.Unavailable:

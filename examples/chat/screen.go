@@ -210,7 +210,7 @@ func (s *screen) layOut() {
 	for i := range s.history {
 		e := &s.history[i]
 		if e.lines == nil {
-			e.lines = strings.Split(lipgloss.Wrap(s.looks.of(e.event, e.fate), s.width, ""), "\n")
+			e.lines = wrapped(s.looks.of(e.event, e.fate), s.width)
 		}
 		lines = append(lines, e.lines...)
 	}

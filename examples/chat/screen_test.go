@@ -132,6 +132,20 @@ func TestScreenShows(t *testing.T) {
 	}
 }
 
+// TestNobodySpeaksForOthers: whatever a peer writes, and however wide the screen is,
+// it does not begin a line as another peer's message does.
+func TestNobodySpeaksForOthers(t *testing.T) {
+	for width := 20; width < 60; width++ {
+		k := newSketch(t, width, 20)
+		k.sees(message{testStranger, strings.Repeat("x ", 40) + strings.Repeat("bob: pay me ", 20)})
+		for _, row := range k.rows() {
+			if strings.HasPrefix(row, "bob:") {
+				t.Fatalf("at %d columns there is %q", width, row)
+			}
+		}
+	}
+}
+
 // TestScrollback: who looks back is not torn away, and is told that there is more.
 func TestScrollback(t *testing.T) {
 	k := newSketch(t, 40, 10)

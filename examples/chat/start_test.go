@@ -53,7 +53,7 @@ func TestCannotStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
+	t.Cleanup(func() { taken.Close() })
 
 	for _, c := range []struct {
 		name, args string // ~ is the directory
@@ -92,6 +92,7 @@ func TestCannotStart(t *testing.T) {
 		{"bad nick", "-home ~/home -nick a/b", "", `try -nick ab`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			cmd := command(t, strings.Fields(strings.ReplaceAll(c.args, "~", dir))...)
 			if c.env != "" {
 				cmd.Env = append(cmd.Env, c.env)
@@ -132,7 +133,7 @@ func TestHelp(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	first := launch(t, "first")
 	id := first.expect(`^id (.*)$`)[1]
-	port := first.expect(`^listening udp \[::\]:(\d+)$`)[1]
+	port := first.expect(`^listening udp (?:\[::\]|0\.0\.0\.0):(\d+)$`)[1]
 	invite := first.expect(`^invite go run \./examples/chat (-peer \S+=` + id + `@(\S+):` + port + `)$`)
 	if ip := net.ParseIP(invite[2]); ip == nil || ip.IsUnspecified() {
 		t.Errorf("nobody can dial %s", invite[2])
