@@ -38,7 +38,7 @@ func FuzzBlocks(f *testing.F) {
 		"blob":   wire.TypeOf("google.protobuf.BytesValue"),
 	}
 	request := block(wire.Header{Type: types["text"], ID: 1}, 0x0a, 1, 'x')
-	begin := block(wire.Header{Type: types["blob"], ID: 2}, 0x0a, 1, 'x')
+	begin := block(wire.Header{Type: types["blob"], ID: 2, Flags: wire.FlagBegin}, 0x0a, 1, 'x')
 	message := block(wire.Header{Type: types["number"], ID: 3, Regards: wire.RegardsSender, RegardsID: 2}, 0x08, 1)
 	inside := block(wire.Header{Type: types["flag"], ID: 4, Regards: wire.RegardsSender, RegardsID: 2}, 0x08, 1)
 	grant := block(wire.Header{Regards: wire.RegardsSender, RegardsID: 2, Credit: 1 << 40})

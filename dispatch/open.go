@@ -102,7 +102,7 @@ func (d *Dispatcher) open(ctx context.Context, parent *Conversation, to peer.ID,
 	if err := s.open(c, router.Cost(size)); err != nil {
 		return nil, err
 	}
-	h := wire.Header{Type: k.number, ID: c.key.ID}
+	h := wire.Header{Type: k.number, ID: c.key.ID, Flags: wire.FlagBegin}
 	buf, err := encode(&h, first, size)
 	if err != nil {
 		c.discard(false)

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
 	"parley/dispatch"
 	"parley/dispatch/dispatchtest"
 	"parley/wire"
@@ -32,6 +35,30 @@ func TestRefusedBegins(t *testing.T) {
 	wantCode(t, refuse(say("x")).Err(), wire.PermissionDenied, true)
 	wantCode(t, <-k.ends, wire.PermissionDenied, true)
 	wantCode(t, refuse(say("panic")).Err(), wire.Internal, true)
+	wantNothingHeld(t, a, b)
+}
+
+// A type is either a request or begins conversations, and who takes it for the other
+// is told at once. // DI2
+func TestWrongExchange(t *testing.T) {
+	a, b := pair(t)
+	must(t, dispatch.Handle(b.Dispatcher, func(context.Context, number) (number, error) { return num(1), nil }))
+	must(t, dispatch.HandleOneWay(b.Dispatcher, func(context.Context, flag) {}))
+	accept(t, b, newTalk(), nil)
+	for _, first := range []proto.Message{num(1), wrapperspb.Bool(true)} {
+		k := newTalk()
+		c, err := dispatch.Open(t.Context(), a.Dispatcher, b.id, first, k, behavior(t))
+		must(t, err)
+		<-c.Done()
+		wantCode(t, c.Err(), wire.Unimplemented, true)
+		wantCode(t, <-k.ends, wire.Unimplemented, true)
+	}
+	_, err := dispatch.Ask[text](t.Context(), a.Dispatcher, b.id, say("hello"))
+	wantCode(t, err, wire.Unimplemented, true)
+	must(t, dispatch.Notify(t.Context(), a.Dispatcher, b.id, say("hello")))
+	if n := b.Stats().Dropped["wrong-exchange"]; n != 4 || b.Stats().Conversations != 0 {
+		t.Errorf("counted %d, %+v", n, b.Stats())
+	}
 	wantNothingHeld(t, a, b)
 }
 

@@ -167,6 +167,7 @@ func arguments(d *datadriven.TestData) args {
 	for _, arg := range d.CmdArgs {
 		flag, known := map[string]wire.Flags{
 			"more": wire.FlagMore, "last": wire.FlagLast, "error": wire.FlagError, "one-way": wire.FlagOneWay,
+			"begin": wire.FlagBegin,
 		}[arg.Key]
 		switch {
 		case known:

@@ -12,8 +12,9 @@ const (
 	FlagError                        // the payload is a parley.v1.Status
 	FlagBestEffort                   // may be lost: the sender did not ask for delivery
 	FlagOneWay                       // no reply is wanted
+	FlagBegin                        // begins a conversation, where a request would be without it
 
-	knownFlags = FlagMore | FlagLast | FlagError | FlagBestEffort | FlagOneWay
+	knownFlags = FlagMore | FlagLast | FlagError | FlagBestEffort | FlagOneWay | FlagBegin
 )
 
 // RegardsKind says what RegardsID in a [Header] names.

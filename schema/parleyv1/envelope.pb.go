@@ -51,7 +51,8 @@ type Envelope struct {
 	Service uint32 `protobuf:"varint,6,opt,name=service,proto3" json:"service,omitempty"`
 	// Flags, or-ed: 1 more replies follow, 2 the sender's last message of this
 	// exchange or conversation, 4 the payload is a Status, 8 best effort, 16 no
-	// reply is wanted. Other bits are refused.
+	// reply is wanted, 32 this message begins a conversation. Other bits are
+	// refused.
 	Flags uint32 `protobuf:"varint,7,opt,name=flags,proto3" json:"flags,omitempty"`
 	// How long after send_time the sender loses interest, in microseconds; at
 	// most 9,223,372,036,854,775, which is 292 years.
@@ -59,8 +60,9 @@ type Envelope struct {
 	// When the block was handed to the socket layer, in microseconds since the
 	// Unix epoch by the sender's clock; at most 2^63-1.
 	SendTime uint64 `protobuf:"varint,9,opt,name=send_time,json=sendTime,proto3" json:"send_time,omitempty"`
-	// The sender's grant for the conversation: the receiver may have sent this
-	// many payload bytes in it, counted from its beginning.
+	// The sender's grant for the conversation: what the receiver has sent in it,
+	// counted from its beginning, may have cost this much. A message costs the
+	// length of its payload in bytes, and 64.
 	Credit uint64 `protobuf:"varint,10,opt,name=credit,proto3" json:"credit,omitempty"`
 	// W3C trace context: 16 bytes of trace id and 8 of parent id, neither all
 	// zero, then one byte of trace flags.

@@ -19,6 +19,8 @@ func (r *Router[A, C, R]) arrive(now time.Time, h *wire.Header, payload []byte, 
 		return drop(out, SessionGone)
 	case h.ReplyIncarnation != 0 || h.RegardsIncarnation != 0:
 		return drop(out, OtherIncarnation)
+	case h.Flags&wire.FlagBegin != 0 && (h.InReplyTo != 0 || h.Regards != wire.RegardsNone):
+		return drop(out, MisplacedRegards)
 	case h.Regards == wire.RegardsSender:
 		return r.regarding(now, Key{Theirs, h.RegardsID}, h, payload, held, out)
 	case h.Regards == wire.RegardsReceiver:
@@ -33,7 +35,7 @@ func (r *Router[A, C, R]) arrive(now time.Time, h *wire.Header, payload []byte, 
 
 // begin routes what has no reference to anything before: rows one and five (D2, D7).
 func (r *Router[A, C, R]) begin(h *wire.Header, payload []byte, out []Effect[A, C, R]) []Effect[A, C, R] {
-	oneWay := h.Flags&wire.FlagOneWay != 0
+	oneWay, begins := h.Flags&wire.FlagOneWay != 0, h.Flags&wire.FlagBegin != 0
 	if h.Flags&wire.FlagError != 0 {
 		return drop(out, MisplacedStatus)
 	}
@@ -55,7 +57,11 @@ func (r *Router[A, C, R]) begin(h *wire.Header, payload []byte, out []Effect[A, 
 		reason, code, text = UnknownType, wire.Unimplemented, "no handler for that message type"
 	case class == Unanswered && !oneWay:
 		reason, code, text = WrongExchange, wire.Unimplemented, "that message type is one-way"
-	case class == Conversing && oneWay:
+	case class == Answered && begins:
+		reason, code, text = WrongExchange, wire.Unimplemented, "that message type is a request: it begins no conversation"
+	case class == Conversing && !begins:
+		reason, code, text = WrongExchange, wire.Unimplemented, "that message type begins a conversation: it is no request"
+	case begins && oneWay:
 		reason = WrongExchange
 	case oneWay:
 	case r.seen(h.ID):

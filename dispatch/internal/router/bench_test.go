@@ -45,7 +45,7 @@ func BenchmarkMessage(b *testing.B) {
 	now := time.Now()
 	payload := make([]byte, 100)
 	out := make([]Effect[*int, *int, *int], 0, 4)
-	begin := wire.Header{Type: typeBegin, ID: 1}
+	begin := wire.Header{Type: typeBegin, ID: 1, Flags: wire.FlagBegin}
 	r.Arrive(now, &begin, nil, out)
 	r.BindConversation(now, 1, nil, out)
 	h := wire.Header{Type: typeOther, ID: 2, Regards: wire.RegardsSender, RegardsID: 1}

@@ -101,7 +101,7 @@ const (
 	NoID                 Reason = iota + 1 // begins something that could not be answered
 	UnknownType                            // no handler for the type
 	UnknownService                         // no such service, or not for that type
-	WrongExchange                          // one-way where an answer is due, or the reverse
+	WrongExchange                          // a request, one-way message or beginning where it is another
 	Duplicate                              // a begin with the number of a live or recent one
 	TooManyRequests                        // the peer's requests reached Limits.Requests or RequestBytes
 	TooManyConversations                   // the peer's conversations reached Limits.Conversations
@@ -115,7 +115,7 @@ const (
 	OverCredit                             // more than was granted
 	OtherIncarnation                       // counts in an incarnation that is gone
 	MisplacedStatus                        // a status about nothing
-	MisplacedRegards                       // regards a request, or a service where none can be
+	MisplacedRegards                       // regards a request, or something where nothing can be
 	ToldEnough                             // the peer would have been told, too often
 	BadHeader                              // the head does not parse
 	BadPayload                             // the payload does not parse as its type

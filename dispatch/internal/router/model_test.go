@@ -52,7 +52,7 @@ func anyBlock(t *rapid.T) wire.Header {
 		ID:        small.Draw(t, "id"),
 		InReplyTo: rapid.OneOf(rapid.Just(uint64(0)), small).Draw(t, "in reply to"),
 		Regards:   wire.RegardsKind(rapid.IntRange(0, 3).Draw(t, "regards")),
-		Flags:     wire.Flags(rapid.Uint32Range(0, 31).Draw(t, "flags")),
+		Flags:     wire.Flags(rapid.Uint32Range(0, 63).Draw(t, "flags")),
 	}
 	if h.Regards != 0 {
 		h.RegardsID = rapid.Uint64Range(1, 12).Draw(t, "regards id")
