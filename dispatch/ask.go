@@ -217,15 +217,16 @@ func (s *session) sendMessage(ctx context.Context, h wire.Header, a asker, m pro
 		send = d.transport.SendBestEffort
 	}
 	if err := send(ctx, to, s.id, h.ID, *buf); err != nil {
-		if a != nil && len(*buf) > wire.MaxLaneBlock {
-			s.abandon(h.ID) // it may have arrived
+		failure, maybeSent := sendFailure("send to", to, err, len(*buf))
+		if a != nil && maybeSent {
+			s.abandon(h.ID)
 		} else {
 			s.forgetIf(a, h.ID)
 		}
 		if ctx.Err() != nil {
 			return h.ID, ctxError(ctx, "send to", to)
 		}
-		return h.ID, unavailable("send to", to, err)
+		return h.ID, failure
 	}
 	return h.ID, nil
 }

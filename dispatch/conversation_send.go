@@ -190,17 +190,17 @@ func (c *Conversation) send(ctx context.Context, m proto.Message, how sending) e
 	}
 	if err := s.d.transport.Send(ctx, s.peer, s.id, c.lane(), *buf); err != nil {
 		c.unwatch(how.question)
-		if len(*buf) > wire.MaxLaneBlock {
-			// It may have arrived or not: nobody knows what the peer has counted.
-			err = unavailable("send to", s.peer, err)
-			c.finish(err, wire.DataLoss, "a message may be lost")
-			return err
+		failure, maybeSent := sendFailure("send to", s.peer, err, len(*buf))
+		if maybeSent {
+			// Nobody knows what the peer has counted.
+			c.finish(failure, wire.DataLoss, "a message may be lost")
+			return failure
 		}
 		c.unsend(o.ID, cost, o.Regards == wire.RegardsNone)
 		if ctx.Err() != nil || !c.isLive() {
 			return c.sendError(ctx)
 		}
-		return unavailable("send to", s.peer, err)
+		return failure
 	}
 	return nil
 }

@@ -159,6 +159,25 @@ func unavailable(op string, p peer.ID, why error) *Error {
 	return &Error{Code: wire.Unavailable, Op: op, Peer: p, Err: why}
 }
 
+// sendFailure says why the transport did not take a block, and whether the peer may
+// get it all the same.
+func sendFailure(op string, p peer.ID, err error, size int) (e *Error, maybeSent bool) {
+	if tooLarge(err) {
+		return &Error{Code: wire.ResourceExhausted, Op: op, Peer: p, Err: fmt.Errorf("a message of %d bytes is over the limit: %w", size, err)}, false
+	}
+	return unavailable(op, p, err), size > wire.MaxLaneBlock
+}
+
+// tooLarge reports whether a transport says that a block is over a limit, see
+// [Transport].
+func tooLarge(err error) bool {
+	large, ok := errors.AsType[interface {
+		error
+		TooLarge() bool
+	}](err)
+	return ok && large.TooLarge()
+}
+
 var errNoMessage = errors.New("no message")
 
 func tooMany(op string, p peer.ID, what string) *Error {

@@ -110,11 +110,12 @@ func (d *Dispatcher) open(ctx context.Context, parent *Conversation, to peer.ID,
 	}
 	defer release(buf)
 	if err := d.transport.Send(ctx, to, s.id, c.lane(), *buf); err != nil {
-		c.discard(len(*buf) > wire.MaxLaneBlock)
+		failure, maybeSent := sendFailure(op, to, err, len(*buf))
+		c.discard(maybeSent)
 		if ctx.Err() != nil {
 			return nil, ctxError(ctx, op, to)
 		}
-		return nil, unavailable(op, to, err)
+		return nil, failure
 	}
 	if parent != nil {
 		if parent.children == nil {

@@ -98,7 +98,8 @@ func (q *request) send(k *kind, m proto.Message, flags wire.Flags) error {
 	}
 	defer release(buf)
 	if err := q.s.d.transport.Send(q.s.sending, q.s.peer, q.s.id, q.id, *buf); err != nil {
-		return unavailable("reply to", q.s.peer, err)
+		failure, _ := sendFailure("reply", q.s.peer, err, len(*buf))
+		return failure
 	}
 	return nil
 }
@@ -115,6 +116,9 @@ func (q *request) fail(err error) {
 	case malformed:
 		q.s.d.drop(router.BadPayload)
 		code, text = wire.InvalidArgument, bad.text()
+	case tooLarge(err):
+		code, text = wire.ResourceExhausted, "the reply is over the limit for a message"
+		q.s.d.config.Logger.Warn("a reply is too large", "type", q.h.kind.name, "peer", q.s.peer.Short(), "error", err)
 	case !whole:
 		q.s.d.config.Logger.Warn("a handler failed", "type", q.h.kind.name, "peer", q.s.peer.Short(), "error", err)
 	}

@@ -22,7 +22,9 @@ type Transport interface {
 	//
 	// A block longer than wire.MaxLaneBlock travels on a stream of its own, and
 	// Send returns when the peer has received it. After an error a shorter block
-	// has certainly not been queued; for a longer one that is unknown.
+	// has certainly not been queued; for a longer one that is unknown, unless the
+	// error, or one in its chain, has a method TooLarge() bool that returns true:
+	// then the block is over a limit and will not be delivered.
 	Send(ctx context.Context, to peer.ID, session, lane uint64, block []byte) error
 
 	// SendBestEffort is Send for a block that may be lost: a datagram if it

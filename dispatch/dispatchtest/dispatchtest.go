@@ -17,6 +17,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 
@@ -56,7 +57,14 @@ var ErrDown = errors.New("dispatchtest: no session")
 // ErrRefused is the error of a Send that Intercept refused.
 var ErrRefused = errors.New("dispatchtest: refused")
 
-// Endpoint is a transport in memory. Its methods may be called concurrently.
+// tooLarge is the error of a Send of a block longer than wire.DefaultMaxBlock.
+type tooLarge struct{ size int }
+
+func (e tooLarge) Error() string { return fmt.Sprintf("dispatchtest: a block of %d bytes", e.size) }
+
+func (tooLarge) TooLarge() bool { return true }
+
+// Endpoint is a transport in memory, for blocks of up to wire.DefaultMaxBlock bytes. Its methods may be called concurrently.
 type Endpoint struct {
 	id peer.ID
 
@@ -260,6 +268,9 @@ func (e *Endpoint) send(ctx context.Context, to peer.ID, session, lane uint64, b
 	e.mu.Unlock()
 	if l == nil || session != 0 && session != l.session {
 		return ErrDown
+	}
+	if len(block) > wire.DefaultMaxBlock {
+		return tooLarge{len(block)}
 	}
 	b := Block{From: e.id, To: to, Lane: lane, BestEffort: bestEffort, Bytes: append([]byte(nil), block...)}
 	action := Deliver
