@@ -53,6 +53,7 @@ func newScreen(enter func(string) bool, interrupt func()) *screen {
 	}
 	s.input.Prompt = "> "
 	s.input.CharLimit = maxLine
+	s.input.KeyMap.Paste.SetEnabled(false) // it runs a clipboard program; the terminal's own paste works
 	styles := s.input.Styles()
 	styles.Cursor.Blink = false
 	s.input.SetStyles(styles)
