@@ -194,7 +194,7 @@ func (s *session) sendMessage(ctx context.Context, h wire.Header, a asker, m pro
 	if err := ctx.Err(); err != nil {
 		return 0, ctxError(ctx, "send to", to)
 	}
-	if m == nil {
+	if !isMessage(m) {
 		return 0, &Error{Code: wire.InvalidArgument, Op: "send to", Peer: to, Err: errNoMessage}
 	}
 	k, err := d.kinds.of(m.ProtoReflect().Type())

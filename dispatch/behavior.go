@@ -59,8 +59,21 @@ func NewBehavior[S any](cases ...Case[S]) (*Behavior[S], error) {
 	return b, nil
 }
 
+// MustBehavior is [NewBehavior] that panics where that returns an error: all its
+// errors are mistakes in the program. It is for variables of a package, like
+// regexp.MustCompile.
+func MustBehavior[S any](cases ...Case[S]) *Behavior[S] {
+	b, err := NewBehavior(cases...)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
 // On says what to do with a message of type M. An error ends the conversation:
-// the peer is told its status, see [Errorf]. Method expressions fit:
+// the peer is told its status, see [Errorf]. If the peer sent it with [Request] and
+// f does not [Conversation.Reply], the peer is told Unimplemented. Method expressions
+// fit:
 //
 //	dispatch.On((*chat).line)
 func On[S any, M proto.Message](f func(s S, c *Conversation, m M) error) Case[S] {
@@ -72,6 +85,8 @@ func On[S any, M proto.Message](f func(s S, c *Conversation, m M) error) Case[S]
 
 // OnRequest answers a message of type Req that was sent with [Request]. Unlike
 // with [On], an error does not end the conversation: its status is the answer.
+// For a message that was merely sent, with [Conversation.Send], f is called as well:
+// then its reply goes nowhere, and its error ends the conversation as with [On].
 func OnRequest[S any, Req, Resp proto.Message](f func(s S, c *Conversation, req Req) (Resp, error)) Case[S] {
 	if f == nil {
 		return Case[S]{err: errNoFunction}
@@ -84,8 +99,11 @@ func OnRequest[S any, Req, Resp proto.Message](f func(s S, c *Conversation, req 
 		if err != nil {
 			return c.refuse(err)
 		}
-		if !c.current.wanted() {
-			return nil // it was merely sent
+		if !c.current.wanted() || c.current.replied {
+			return nil // it was merely sent, or f has answered by itself
+		}
+		if !isMessage(resp) {
+			return c.refuse(errNoReply)
 		}
 		return c.Reply(resp)
 	})

@@ -86,7 +86,7 @@ func decode[M proto.Message](d *Dispatcher, k *kind, payload []byte) (M, error) 
 	if err := proto.Unmarshal(payload, message); err != nil {
 		return message, err
 	}
-	if !d.config.AllowUnknownFields && hasUnknown(m, k.nested) {
+	if d.config.RefuseUnknownFields && hasUnknown(m, k.nested) {
 		return message, errUnknownField
 	}
 	return message, nil
@@ -151,6 +151,9 @@ func release(buf *[]byte) {
 		buffers.Put(buf)
 	}
 }
+
+// isMessage reports whether m is there: no nil, and no pointer that is nil.
+func isMessage(m proto.Message) bool { return m != nil && m.ProtoReflect().IsValid() }
 
 // status makes the payload of a status block.
 func status(code wire.Code, text string) *parleyv1.Status {

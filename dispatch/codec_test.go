@@ -9,8 +9,8 @@ import (
 )
 
 func TestBadPayloads(t *testing.T) {
-	a, b := pair(t)
-	lenient := newSide(t, dispatchtest.New(dispatchtest.ID(3)), dispatch.Config{AllowUnknownFields: true})
+	a, b := pair(t, dispatch.Config{}, dispatch.Config{RefuseUnknownFields: true})
+	lenient := newSide(t, dispatchtest.New(dispatchtest.ID(3)), dispatch.Config{})
 	dispatchtest.Connect(a.end, lenient.end)
 	for _, s := range []side{b, lenient} {
 		must(t, dispatch.Handle(s.Dispatcher, length))

@@ -46,7 +46,7 @@ const (
 // Config configures a Dispatcher. Its zero value is usable.
 type Config struct {
 	// Logger is told of panics in handlers, with their stack, and of handler
-	// errors that the peer is not told. Nil discards.
+	// errors that the peer is not told. Nil is slog.Default.
 	Logger *slog.Logger
 
 	// Register, if not nil, is called by New before the Dispatcher is attached to
@@ -58,11 +58,11 @@ type Config struct {
 	// DefaultAskTimeout, negative no bound.
 	AskTimeout time.Duration
 
-	// AllowUnknownFields accepts payloads with fields that this side's version
-	// of the message does not have. By default they are refused with
-	// InvalidArgument: a message that means less to its receiver than to its
-	// sender is worse than none.
-	AllowUnknownFields bool
+	// RefuseUnknownFields answers payloads with fields that this side's version
+	// of the message does not have with InvalidArgument, where a message that
+	// means less to its receiver than to its sender is worse than none. By default
+	// such fields are ignored, so that messages can grow.
+	RefuseUnknownFields bool
 
 	// Limits bound what one peer can make this side hold.
 	Limits Limits
@@ -131,7 +131,7 @@ type Limits struct {
 // withDefaults fills in what is zero.
 func (c Config) withDefaults() (Config, error) {
 	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
+		c.Logger = slog.Default()
 	}
 	if c.AskTimeout == 0 {
 		c.AskTimeout = DefaultAskTimeout

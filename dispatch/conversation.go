@@ -40,6 +40,7 @@ type Conversation struct {
 	ref    *actor.Ref
 	parent *Conversation
 	depth  int
+	state  any // a nil pointer to the type of its state; that is there later
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -98,9 +99,9 @@ type peerEnd struct{}
 // posted is a function given to Do.
 type posted struct{ f func() error }
 
-func newConversation(s *session, parent *Conversation) *Conversation {
+func newConversation(s *session, parent *Conversation, state any) *Conversation {
 	c := &Conversation{
-		s: s, parent: parent,
+		s: s, parent: parent, state: state,
 		over: make(chan struct{}), done: make(chan struct{}),
 		sender: make(chan struct{}, 1), credit: make(chan struct{}, 1),
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"google.golang.org/protobuf/proto"
 
@@ -99,21 +100,20 @@ func (q *question) lost(error)         {}
 // case for its type, and is dropped if there is none.
 //
 // S and M are inferred from then. The error is that of [Conversation.Send], or
-// InvalidArgument if the conversation's state is no S.
+// InvalidArgument, at once, if the conversation's state is no S.
 func Request[S any, M proto.Message](ctx context.Context, c *Conversation, m proto.Message, then func(s S, c *Conversation, reply M, err error) error) error {
 	if then == nil {
 		return &Error{Code: wire.InvalidArgument, Op: "request to", Peer: c.s.peer, Err: errNoFunction}
 	}
 	k, err := kindOf[M](c.s.d)
+	if err == nil {
+		err = hasState[S](c)
+	}
 	if err != nil {
 		return &Error{Code: wire.InvalidArgument, Op: "request to", Peer: c.s.peer, Err: err}
 	}
 	q := &question{}
 	q.then = func(c *Conversation, m *delivery, err error) error {
-		s, fault := stateOf[S](c)
-		if fault != nil {
-			return fault
-		}
 		var reply M
 		switch {
 		case err != nil:
@@ -124,26 +124,27 @@ func Request[S any, M proto.Message](ctx context.Context, c *Conversation, m pro
 				err = &Error{Code: wire.Internal, Op: "request to", Peer: c.s.peer, Err: fmt.Errorf("the %s that came does not parse: %w", k.name, err)}
 			}
 		}
-		return then(s, c, reply, err)
+		return then(stateOf[S](c), c, reply, err)
 	}
 	return c.send(ctx, m, sending{question: q, wait: true})
 }
 
-// stateOf returns the state of a conversation that is to be an S.
-func stateOf[S any](c *Conversation) (S, error) {
-	r, ok := c.machine.(*running[S])
-	if !ok {
-		var none S
-		return none, &Error{Code: wire.InvalidArgument, Op: "conversation with", Peer: c.s.peer, Err: errors.New("its state is of another type")}
+// hasState reports, as nil, that the state of c is an S.
+func hasState[S any](c *Conversation) error {
+	if _, ok := c.state.(*S); !ok {
+		return fmt.Errorf("the conversation's state is no %v", reflect.TypeFor[S]())
 	}
-	return r.s, nil
+	return nil
 }
+
+// stateOf returns the state of c, which hasState, in a turn.
+func stateOf[S any](c *Conversation) S { return c.machine.(*running[S]).s }
 
 // send sends a message of the conversation. Those who send at once take turns, so
 // that what the router numbered first is queued first.
 func (c *Conversation) send(ctx context.Context, m proto.Message, how sending) error {
 	s := c.s
-	if m == nil {
+	if !isMessage(m) {
 		return &Error{Code: wire.InvalidArgument, Op: "send to", Peer: s.peer, Err: errNoMessage}
 	}
 	k, err := s.d.kinds.of(m.ProtoReflect().Type())
@@ -294,9 +295,12 @@ func (c *Conversation) sendError(ctx context.Context) error {
 // of f is treated as with [On]. S is inferred from f.
 //
 // The error is an [*Error]: Aborted if the conversation is over, ResourceExhausted
-// if Limits.MaxPosted functions wait already. If the conversation ends before f's
-// turn, or its state is no S, f is not called.
+// if Limits.MaxPosted functions wait already, InvalidArgument if its state is no S. If
+// the conversation ends before f's turn, f is not called.
 func Do[S any](c *Conversation, f func(s S, c *Conversation) error) error {
+	if err := hasState[S](c); err != nil {
+		return &Error{Code: wire.InvalidArgument, Op: "do", Peer: c.s.peer, Err: err}
+	}
 	if !c.isLive() {
 		return c.sendError(c.ctx)
 	}
@@ -305,11 +309,7 @@ func Do[S any](c *Conversation, f func(s S, c *Conversation) error) error {
 		return tooMany("conversation with", c.s.peer, "functions wait for a turn")
 	}
 	err := c.ref.Tell(posted{func() error {
-		s, err := stateOf[S](c)
-		if err != nil {
-			return err
-		}
-		return f(s, c)
+		return f(stateOf[S](c), c)
 	}})
 	if err != nil {
 		return c.sendError(c.ctx)

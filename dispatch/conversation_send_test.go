@@ -62,11 +62,19 @@ func TestRequestInConversation(t *testing.T) { // D4: the reply handler sees the
 		if len(got) != 0 {
 			t.Error("called twice")
 		}
+		// So is one whose case does not reply: nobody waits in vain.
+		must(t, dispatch.Request(t.Context(), c, say("x"), then))
+		if s := <-got; s != "0 Unimplemented" {
+			t.Error(s)
+		}
 		// State of another type.
-		wrong := dispatch.Do(c, func(int, *dispatch.Conversation) error { t.Error("called"); return nil })
-		must(t, wrong)
+		wantCode(t, dispatch.Do(c, func(int, *dispatch.Conversation) error { t.Error("called"); return nil }), wire.InvalidArgument, false)
+		wantCode(t, dispatch.Request(t.Context(), c, num(1), func(int, *dispatch.Conversation, number, error) error {
+			t.Error("called")
+			return nil
+		}), wire.InvalidArgument, false)
+		c.End()
 		<-c.Done()
-		wantCode(t, c.Err(), wire.Unknown, false)
 		synctest.Wait()
 		wantNothingHeld(t, a, b)
 	})

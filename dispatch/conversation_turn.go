@@ -153,6 +153,9 @@ func (c *Conversation) dispatch(m *delivery) error {
 		if m.wanted() {
 			err = Errorf(wire.InvalidArgument, "%s", bad.text())
 		}
+	case err == nil && m.wanted() && !m.replied && c.isLive():
+		// It can only be answered in this turn: who asked need not wait.
+		err = Errorf(wire.Unimplemented, "the conversation does not answer that message type")
 	default:
 		return err
 	}

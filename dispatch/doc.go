@@ -23,7 +23,7 @@
 // each end has a state of its own type and a [Behavior], a table of what to do with
 // each type of message:
 //
-//	b, err := dispatch.NewBehavior(
+//	var b = dispatch.MustBehavior(
 //		dispatch.On((*chat).line),
 //		dispatch.OnEnd((*chat).end),
 //	)

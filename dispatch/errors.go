@@ -178,6 +178,9 @@ func tooLarge(err error) bool {
 	return ok && large.TooLarge()
 }
 
+// errNoReply is a handler's fault.
+var errNoReply = Errorf(wire.Internal, "the handler returned no reply")
+
 var errNoMessage = errors.New("no message")
 
 func tooMany(op string, p peer.ID, what string) *Error {

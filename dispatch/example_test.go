@@ -79,6 +79,18 @@ func (a *customer) end(_ *dispatch.Conversation, err error) {
 	fmt.Println(strings.Join(a.bill, "; "), err)
 }
 
+// What each end does with what it hears.
+var (
+	shop = dispatch.MustBehavior(
+		dispatch.On((*tally).add),
+		dispatch.OnRequest((*tally).total),
+	)
+	visit = dispatch.MustBehavior(
+		dispatch.On((*customer).welcome),
+		dispatch.OnEnd((*customer).end),
+	)
+)
+
 func ExampleConverse() {
 	ctx := context.Background()
 	alice, bob := connect()
@@ -86,14 +98,7 @@ func ExampleConverse() {
 	defer bob.Close(ctx)
 
 	// A text begins a conversation with Bob, which has a tally for its state.
-	shop, err := dispatch.NewBehavior(
-		dispatch.On((*tally).add),
-		dispatch.OnRequest((*tally).total),
-	)
-	if err != nil {
-		panic(err)
-	}
-	err = dispatch.Converse(bob, func(c *dispatch.Conversation, hello *wrapperspb.StringValue) (*tally, error) {
+	err := dispatch.Converse(bob, func(c *dispatch.Conversation, hello *wrapperspb.StringValue) (*tally, error) {
 		return &tally{}, c.Send(wrapperspb.String("welcome, " + hello.GetValue()))
 	}, shop)
 	if err != nil {
@@ -101,13 +106,6 @@ func ExampleConverse() {
 	}
 
 	// Alice begins one.
-	visit, err := dispatch.NewBehavior(
-		dispatch.On((*customer).welcome),
-		dispatch.OnEnd((*customer).end),
-	)
-	if err != nil {
-		panic(err)
-	}
 	c, err := dispatch.Open(ctx, alice, bob.LocalID(), wrapperspb.String("Alice"), &customer{}, visit)
 	if err != nil {
 		panic(err)

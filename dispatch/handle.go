@@ -48,6 +48,7 @@ type handler struct {
 	serve  func(ctx context.Context, payload []byte) (proto.Message, error)
 	stream func(ctx context.Context, payload []byte, send func(proto.Message) error) error
 	begin  func(c *Conversation, payload []byte) (machine, error)
+	state  any // of conversations that it begins, see Conversation
 }
 
 // Handle registers a function that answers requests of type Req with a Resp: it
@@ -96,8 +97,7 @@ func register[Req, Resp proto.Message](d *Dispatcher, service uint32, f func(con
 			if err != nil {
 				return nil, &payloadError{err}
 			}
-			r, err := f(ctx, m)
-			return r, err
+			return f(ctx, m)
 		},
 	})
 }

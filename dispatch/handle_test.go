@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"parley/dispatch"
 	"parley/dispatch/dispatchtest"
@@ -35,7 +36,7 @@ func TestNotify(t *testing.T) { // D2
 	}
 	must(t, dispatch.Notify(t.Context(), a.Dispatcher, b.id, num(1)))
 	<-got
-	must(t, dispatch.Notify(t.Context(), a.Dispatcher, b.id, flag(nil))) // nobody handles it
+	must(t, dispatch.Notify(t.Context(), a.Dispatcher, b.id, &wrapperspb.BoolValue{})) // nobody handles it
 	if n := b.Stats().Dropped["unknown-type"]; n != 1 {
 		t.Errorf("counted %d", n)
 	}

@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -48,6 +49,9 @@ func pair(t testing.TB, configs ...dispatch.Config) (a, b side) {
 
 func newSide(t testing.TB, e *dispatchtest.Endpoint, c dispatch.Config) side {
 	t.Helper()
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
 	d, err := dispatch.New(e, c)
 	if err != nil {
 		t.Fatal(err)

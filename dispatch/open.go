@@ -14,7 +14,7 @@ import (
 // Converse registers that a message of type M begins a conversation: begin makes
 // its state, in the conversation's first turn, and b says what follows. An error
 // of begin refuses the conversation with its status, see [Errorf]; then OnEnd is
-// not called.
+// not called. A state may be nil if the Behavior copes with that.
 //
 // Begin may already send. The first message sent answers the begin; the peer's end
 // handles it like any other. The error is as with [Handle].
@@ -30,7 +30,7 @@ func Converse[S any, M proto.Message](d *Dispatcher, begin func(c *Conversation,
 		return err
 	}
 	return d.register(0, &handler{
-		class: router.Conversing, kind: k,
+		class: router.Conversing, kind: k, state: (*S)(nil),
 		begin: func(c *Conversation, payload []byte) (machine, error) {
 			m, err := decode[M](d, k, payload)
 			if err != nil {
@@ -58,7 +58,7 @@ func Open[S any](ctx context.Context, d *Dispatcher, to peer.ID, first proto.Mes
 	if err := b.learn(d); err != nil {
 		return nil, &Error{Code: wire.InvalidArgument, Op: "open with", Peer: to, Err: err}
 	}
-	return d.open(ctx, nil, to, first, &running[S]{s, b})
+	return d.open(ctx, nil, to, first, &running[S]{s, b}, (*S)(nil))
 }
 
 // OpenChild is [Open] for a child of another conversation, with the same peer or
@@ -76,15 +76,15 @@ func OpenChild[S any](ctx context.Context, parent *Conversation, to peer.ID, fir
 	if parent.depth >= d.config.Limits.MaxDepth {
 		return nil, tooMany("open with", to, "ancestors")
 	}
-	return d.open(ctx, parent, to, first, &running[S]{s, b})
+	return d.open(ctx, parent, to, first, &running[S]{s, b}, (*S)(nil))
 }
 
-func (d *Dispatcher) open(ctx context.Context, parent *Conversation, to peer.ID, first proto.Message, m machine) (*Conversation, error) {
+func (d *Dispatcher) open(ctx context.Context, parent *Conversation, to peer.ID, first proto.Message, m machine, state any) (*Conversation, error) {
 	const op = "open with"
 	if err := ctx.Err(); err != nil {
 		return nil, ctxError(ctx, op, to)
 	}
-	if first == nil {
+	if !isMessage(first) {
 		return nil, &Error{Code: wire.InvalidArgument, Op: op, Peer: to, Err: errNoMessage}
 	}
 	k, err := d.kinds.of(first.ProtoReflect().Type())
@@ -96,7 +96,7 @@ func (d *Dispatcher) open(ctx context.Context, parent *Conversation, to peer.ID,
 		return nil, err
 	}
 	size := proto.Size(first)
-	c := newConversation(s, parent)
+	c := newConversation(s, parent, state)
 	c.machine, c.opened = m, make(chan struct{})
 	c.sender <- struct{}{} // nobody else sends before the begin has gone
 	if err := s.open(c, router.Cost(size)); err != nil {

@@ -83,6 +83,11 @@ func (q *request) answer(m proto.Message, err error) {
 	if q.id == 0 {
 		return
 	}
+	if !isMessage(m) {
+		q.s.d.config.Logger.Error("a handler returned neither a reply nor an error", "type", q.h.kind.name, "peer", q.s.peer.Short())
+		q.fail(errNoReply)
+		return
+	}
 	if err := q.send(q.h.reply, m, 0); err != nil {
 		q.fail(err) // it cannot be encoded, or is too large for the transport
 	}

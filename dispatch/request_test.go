@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"parley/dispatch"
 	"parley/dispatch/dispatchtest"
@@ -73,7 +74,7 @@ func TestAskErrors(t *testing.T) {
 		wantCode(t, err, wire.Unimplemented, true)
 	})
 	t.Run("one-way type", func(t *testing.T) {
-		_, err := dispatch.Ask[number](t.Context(), a.Dispatcher, b.id, flag(nil))
+		_, err := dispatch.Ask[number](t.Context(), a.Dispatcher, b.id, &wrapperspb.BoolValue{})
 		wantCode(t, err, wire.Unimplemented, true)
 	})
 	t.Run("unknown peer", func(t *testing.T) {

@@ -137,7 +137,8 @@ func (s *session) apply(now time.Time, h *wire.Header, payload []byte, out []eff
 
 // begin starts the conversation that a block begins. The caller holds mu.
 func (s *session) begin(now time.Time, h *wire.Header, payload []byte, out []effect) []effect {
-	c := newConversation(s, nil)
+	handler := s.d.handlers.find(0, h.Type)
+	c := newConversation(s, nil, handler.state)
 	c.key = router.Key{Side: router.Theirs, ID: h.ID}
 	ref, err := s.d.system.Spawn(process{c}, actor.Options{OnEnd: c.gone})
 	if err != nil {
@@ -148,7 +149,7 @@ func (s *session) begin(now time.Time, h *wire.Header, payload []byte, out []eff
 	}
 	c.ref = ref
 	m := s.newDelivery(h, payload, now)
-	m.begins = s.d.handlers.find(0, h.Type)
+	m.begins = handler
 	c.tell(m)
 	return s.r.BindConversation(now, h.ID, c, out)
 }

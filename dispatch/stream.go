@@ -44,7 +44,10 @@ func HandleMany[Req, Resp proto.Message](d *Dispatcher, f func(ctx context.Conte
 func (q *request) runStream() {
 	err := q.h.stream(&q.ctx, q.payload, func(m proto.Message) error {
 		if q.ctx.Err() != nil {
-			return ctxError(&q.ctx, "reply to", q.s.peer)
+			return ctxError(&q.ctx, "reply", q.s.peer)
+		}
+		if !isMessage(m) {
+			return errNoReply
 		}
 		if q.id == 0 {
 			return nil
