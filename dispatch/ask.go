@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -101,6 +102,9 @@ func result[Resp proto.Message](d *Dispatcher, from peer.ID, expect *kind, a arr
 	var none Resp
 	switch {
 	case a.err != nil:
+		if over, ours := errors.AsType[*Error](a.err); ours {
+			return none, over.during("ask")
+		}
 		return none, a.err
 	case a.flags&wire.FlagError != 0:
 		if err := parseStatus(from, a.payload); err != nil {
@@ -129,7 +133,7 @@ func NotifyBestEffort(ctx context.Context, d *Dispatcher, to peer.ID, m proto.Me
 }
 
 func (d *Dispatcher) notify(ctx context.Context, to peer.ID, flags wire.Flags, m proto.Message) error {
-	s, err := d.session("send to", to)
+	s, err := d.session("notify", to)
 	if err != nil {
 		return err
 	}
@@ -190,16 +194,19 @@ func timeLeft(ctx context.Context) time.Duration {
 // registered for the reply, and taken out again if sending fails; the id is not
 // zero once it has been registered.
 func (s *session) sendMessage(ctx context.Context, h wire.Header, a asker, m proto.Message) (uint64, error) {
-	d, to := s.d, s.peer
+	d, to, op := s.d, s.peer, "notify"
+	if a != nil {
+		op = "ask"
+	}
 	if err := ctx.Err(); err != nil {
-		return 0, ctxError(ctx, "send to", to)
+		return 0, ctxError(ctx, op, to)
 	}
 	if !isMessage(m) {
-		return 0, &Error{Code: wire.InvalidArgument, Op: "send to", Peer: to, Err: errNoMessage}
+		return 0, &Error{Code: wire.InvalidArgument, Op: op, Peer: to, Err: errNoMessage}
 	}
 	k, err := d.kinds.of(m.ProtoReflect().Type())
 	if err != nil {
-		return 0, &Error{Code: wire.InvalidArgument, Op: "send to", Peer: to, Err: err}
+		return 0, &Error{Code: wire.InvalidArgument, Op: op, Peer: to, Err: err}
 	}
 	h.Type = k.number
 	size := proto.Size(m)
@@ -209,7 +216,7 @@ func (s *session) sendMessage(ctx context.Context, h wire.Header, a asker, m pro
 	buf, err := encode(&h, m, size)
 	if err != nil {
 		s.forgetIf(a, h.ID)
-		return h.ID, &Error{Code: wire.InvalidArgument, Op: "send to", Peer: to, Err: err}
+		return h.ID, &Error{Code: wire.InvalidArgument, Op: op, Peer: to, Err: err}
 	}
 	defer release(buf)
 	send := d.transport.Send
@@ -217,14 +224,14 @@ func (s *session) sendMessage(ctx context.Context, h wire.Header, a asker, m pro
 		send = d.transport.SendBestEffort
 	}
 	if err := send(ctx, to, s.id, h.ID, *buf); err != nil {
-		failure, maybeSent := sendFailure("send to", to, err, len(*buf))
+		failure, maybeSent := sendFailure(op, to, err, len(*buf))
 		if a != nil && maybeSent {
 			s.abandon(h.ID)
 		} else {
 			s.forgetIf(a, h.ID)
 		}
 		if ctx.Err() != nil {
-			return h.ID, ctxError(ctx, "send to", to)
+			return h.ID, ctxError(ctx, op, to)
 		}
 		return h.ID, failure
 	}
@@ -236,7 +243,7 @@ func (s *session) number(a asker) (uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over != nil {
-		return 0, s.over
+		return 0, s.over.during("ask")
 	}
 	if a == nil {
 		return s.r.Next(), nil

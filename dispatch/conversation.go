@@ -168,7 +168,7 @@ func (c *Conversation) Fail(err error) {
 		return
 	}
 	code, text, _ := statusFor(err)
-	c.finish(&Error{Code: code, Op: "conversation with", Peer: c.s.peer, Err: err}, code, text)
+	c.finish(&Error{Code: code, Op: "conversation", Peer: c.s.peer, Err: err}, code, text)
 }
 
 // finish ends the conversation from this side.
@@ -260,7 +260,7 @@ func (c *Conversation) peerEnded(h *wire.Header, payload []byte) {
 // violated ends the conversation because the peer broke a rule of it.
 func (c *Conversation) violated(code wire.Code, text string) {
 	c.s.outbox.end(c, code, text)
-	c.settle(&Error{Code: code, Op: "conversation with", Peer: c.s.peer, Err: errors.New("the peer " + text)})
+	c.settle(&Error{Code: code, Op: "conversation", Peer: c.s.peer, Err: errors.New("the peer " + text)})
 	c.ref.Stop(nil)
 }
 

@@ -26,6 +26,17 @@ type sending struct {
 	wait      bool // for credit
 }
 
+// op is what the caller did.
+func (how *sending) op() string {
+	switch {
+	case how.question != nil:
+		return "request"
+	case how.inReplyTo != 0:
+		return "reply"
+	}
+	return "send"
+}
+
 // Send sends a message. It waits while the peer has not granted enough credit, and
 // while the transport is full; other conversations are not held up by that. In a
 // turn it keeps the turn: two ends that both wait like this for each other wait for
@@ -55,7 +66,7 @@ func (c *Conversation) TrySend(m proto.Message) error {
 // with FailedPrecondition. [OnRequest] does it by itself.
 func (c *Conversation) Reply(m proto.Message) error {
 	if c.current == nil || c.current.replied || c.current.info.ID.Seq == 0 {
-		return &Error{Code: wire.FailedPrecondition, Op: "reply to", Peer: c.s.peer, Err: errNoRequest}
+		return &Error{Code: wire.FailedPrecondition, Op: "reply", Peer: c.s.peer, Err: errNoRequest}
 	}
 	err := c.send(c.ctx, m, sending{inReplyTo: c.current.info.ID.Seq, flags: wire.FlagOneWay, wait: true})
 	if err == nil {
@@ -103,14 +114,14 @@ func (q *question) lost(error)         {}
 // InvalidArgument, at once, if the conversation's state is no S.
 func Request[S any, M proto.Message](ctx context.Context, c *Conversation, m proto.Message, then func(s S, c *Conversation, reply M, err error) error) error {
 	if then == nil {
-		return &Error{Code: wire.InvalidArgument, Op: "request to", Peer: c.s.peer, Err: errNoFunction}
+		return &Error{Code: wire.InvalidArgument, Op: "request", Peer: c.s.peer, Err: errNoFunction}
 	}
 	k, err := kindOf[M](c.s.d)
 	if err == nil {
 		err = hasState[S](c)
 	}
 	if err != nil {
-		return &Error{Code: wire.InvalidArgument, Op: "request to", Peer: c.s.peer, Err: err}
+		return &Error{Code: wire.InvalidArgument, Op: "request", Peer: c.s.peer, Err: err}
 	}
 	q := &question{}
 	q.then = func(c *Conversation, m *delivery, err error) error {
@@ -118,10 +129,10 @@ func Request[S any, M proto.Message](ctx context.Context, c *Conversation, m pro
 		switch {
 		case err != nil:
 		case m.number != k.number:
-			err = &Error{Code: wire.Internal, Op: "request to", Peer: c.s.peer, Err: errors.New("the reply is no " + string(k.name))}
+			err = &Error{Code: wire.Internal, Op: "request", Peer: c.s.peer, Err: errors.New("the reply is no " + string(k.name))}
 		default:
 			if reply, err = decode[M](c.s.d, k, m.payload); err != nil {
-				err = &Error{Code: wire.Internal, Op: "request to", Peer: c.s.peer, Err: fmt.Errorf("the %s that came does not parse: %w", k.name, err)}
+				err = &Error{Code: wire.Internal, Op: "request", Peer: c.s.peer, Err: fmt.Errorf("the %s that came does not parse: %w", k.name, err)}
 			}
 		}
 		return then(stateOf[S](c), c, reply, err)
@@ -145,11 +156,11 @@ func stateOf[S any](c *Conversation) S { return c.machine.(*running[S]).s }
 func (c *Conversation) send(ctx context.Context, m proto.Message, how sending) error {
 	s := c.s
 	if !isMessage(m) {
-		return &Error{Code: wire.InvalidArgument, Op: "send to", Peer: s.peer, Err: errNoMessage}
+		return &Error{Code: wire.InvalidArgument, Op: how.op(), Peer: s.peer, Err: errNoMessage}
 	}
 	k, err := s.d.kinds.of(m.ProtoReflect().Type())
 	if err != nil {
-		return &Error{Code: wire.InvalidArgument, Op: "send to", Peer: s.peer, Err: err}
+		return &Error{Code: wire.InvalidArgument, Op: how.op(), Peer: s.peer, Err: err}
 	}
 	select {
 	case c.sender <- struct{}{}:
@@ -160,9 +171,9 @@ func (c *Conversation) send(ctx context.Context, m proto.Message, how sending) e
 		select {
 		case c.sender <- struct{}{}:
 		case <-ctx.Done():
-			return c.sendError(ctx)
+			return c.sendError(ctx, how.op())
 		case <-c.over:
-			return c.sendError(ctx)
+			return c.sendError(ctx, how.op())
 		}
 	}
 	defer func() { <-c.sender }()
@@ -183,7 +194,7 @@ func (c *Conversation) send(ctx context.Context, m proto.Message, how sending) e
 	buf, err := encode(&h, m, size)
 	if err != nil {
 		c.unsend(o.ID, cost, o.Regards == wire.RegardsNone)
-		return &Error{Code: wire.InvalidArgument, Op: "send to", Peer: s.peer, Err: err}
+		return &Error{Code: wire.InvalidArgument, Op: how.op(), Peer: s.peer, Err: err}
 	}
 	defer release(buf)
 	if q := how.question; q != nil && ctx.Done() != nil {
@@ -191,7 +202,7 @@ func (c *Conversation) send(ctx context.Context, m proto.Message, how sending) e
 	}
 	if err := s.d.transport.Send(ctx, s.peer, s.id, c.lane(), *buf); err != nil {
 		c.unwatch(how.question)
-		failure, maybeSent := sendFailure("send to", s.peer, err, len(*buf))
+		failure, maybeSent := sendFailure(how.op(), s.peer, err, len(*buf))
 		if maybeSent {
 			// Nobody knows what the peer has counted.
 			c.finish(failure, wire.DataLoss, "a message may be lost")
@@ -199,7 +210,7 @@ func (c *Conversation) send(ctx context.Context, m proto.Message, how sending) e
 		}
 		c.unsend(o.ID, cost, o.Regards == wire.RegardsNone)
 		if ctx.Err() != nil || !c.isLive() {
-			return c.sendError(ctx)
+			return c.sendError(ctx, how.op())
 		}
 		return failure
 	}
@@ -219,7 +230,7 @@ func (c *Conversation) watch(ctx context.Context, q *question, id uint64) {
 	c.stops[q] = context.AfterFunc(ctx, func() {
 		c.unwatch(q)
 		if c.s.forget(id) {
-			c.tell(resumption{q, ctxError(ctx, "request to", c.s.peer)})
+			c.tell(resumption{q, ctxError(ctx, "request", c.s.peer)})
 		}
 	})
 }
@@ -246,18 +257,18 @@ func (c *Conversation) number(ctx context.Context, cost uint64, how sending) (ro
 		case err == nil:
 			return o, nil
 		case errors.Is(err, router.ErrLimit):
-			return o, tooMany("request to", c.s.peer, "messages wait for a reply")
+			return o, tooMany("request", c.s.peer, "messages wait for a reply")
 		case errors.Is(err, router.ErrEnded):
-			return o, c.sendError(ctx)
+			return o, c.sendError(ctx, how.op())
 		case !how.wait:
 			return o, ErrWouldBlock
 		}
 		select {
 		case <-c.credit:
 		case <-c.over:
-			return o, c.sendError(ctx)
+			return o, c.sendError(ctx, how.op())
 		case <-ctx.Done():
-			return o, c.sendError(ctx)
+			return o, c.sendError(ctx, how.op())
 		}
 	}
 }
@@ -279,15 +290,15 @@ func (c *Conversation) unsend(id, cost uint64, first bool) {
 }
 
 // sendError says why nothing can be sent.
-func (c *Conversation) sendError(ctx context.Context) error {
+func (c *Conversation) sendError(ctx context.Context, op string) error {
 	if !c.isLive() {
 		why := c.Err()
 		if why == nil {
 			why = errOver
 		}
-		return &Error{Code: wire.Aborted, Op: "send to", Peer: c.s.peer, Err: why}
+		return &Error{Code: wire.Aborted, Op: op, Peer: c.s.peer, Err: why}
 	}
-	return ctxError(ctx, "send to", c.s.peer)
+	return ctxError(ctx, op, c.s.peer)
 }
 
 // Do has f run in a turn of the conversation, with its state: the way for other
@@ -302,17 +313,17 @@ func Do[S any](c *Conversation, f func(s S, c *Conversation) error) error {
 		return &Error{Code: wire.InvalidArgument, Op: "do", Peer: c.s.peer, Err: err}
 	}
 	if !c.isLive() {
-		return c.sendError(c.ctx)
+		return c.sendError(c.ctx, "do")
 	}
 	if c.posted.Add(1) > int32(c.s.d.config.Limits.MaxPosted) {
 		c.posted.Add(-1)
-		return tooMany("conversation with", c.s.peer, "functions wait for a turn")
+		return tooMany("do", c.s.peer, "functions wait for a turn")
 	}
 	err := c.ref.Tell(posted{func() error {
 		return f(stateOf[S](c), c)
 	}})
 	if err != nil {
-		return c.sendError(c.ctx)
+		return c.sendError(c.ctx, "do")
 	}
 	return nil
 }

@@ -11,7 +11,18 @@ import (
 // receive is one turn.
 func (c *Conversation) receive(a *actor.Context, msg any) {
 	c.turn = a
-	defer func() { c.turn, c.current = nil, nil }()
+	returned := false
+	defer func() {
+		c.turn = nil
+		if returned { // otherwise Stop says what was being handled
+			c.current = nil
+		}
+	}()
+	c.handle(a, msg)
+	returned = true
+}
+
+func (c *Conversation) handle(a *actor.Context, msg any) {
 	switch m := msg.(type) {
 	case *delivery:
 		c.deliver(m)
@@ -48,12 +59,14 @@ func (p process) Stop(_ *actor.Context, reason error) {
 	switch {
 	case reason == nil: // settled by whoever stopped it
 	case errors.As(reason, &panicked), errors.Is(reason, actor.ErrGoexit):
-		c.endLocally(&Error{Code: wire.Internal, Op: "conversation with", Peer: c.s.peer, Err: reason}, wire.Internal, "the handler failed")
+		c.logPanic(reason)
+		c.endLocally(&Error{Code: wire.Internal, Op: "conversation", Peer: c.s.peer, Err: reason}, wire.Internal, "the handler failed")
 	case errors.Is(reason, actor.ErrParentEnded):
-		c.endLocally(&Error{Code: wire.Canceled, Op: "conversation with", Peer: c.s.peer, Err: errParentEnded}, wire.Canceled, "its parent has ended")
+		c.endLocally(&Error{Code: wire.Canceled, Op: "conversation", Peer: c.s.peer, Err: errParentEnded}, wire.Canceled, "its parent has ended")
 	default:
-		c.endLocally(unavailable("conversation with", c.s.peer, errClosed), wire.Unavailable, errClosed.Error())
+		c.endLocally(unavailable("conversation", c.s.peer, errClosed), wire.Unavailable, errClosed.Error())
 	}
+	c.current = nil
 	c.drained()
 	c.cancel(c.Err())
 	if c.opened != nil {
@@ -62,6 +75,17 @@ func (p process) Stop(_ *actor.Context, reason error) {
 	if c.machine != nil && !c.stillborn {
 		c.machine.ended(c, c.Err())
 	}
+}
+
+// logPanic says whose message it was; the actor package logs the stack.
+func (c *Conversation) logPanic(reason error) {
+	name := ""
+	if c.current != nil {
+		if n, known := c.s.d.kinds.registry.Lookup(c.current.number); known {
+			name = string(n)
+		}
+	}
+	c.s.d.config.Logger.Error("panic in a conversation", "type", name, "peer", c.s.peer.Short(), "process", c.ref.ID(), "error", reason)
 }
 
 var errParentEnded = errors.New("the parent conversation has ended")
@@ -83,7 +107,7 @@ func (c *Conversation) endedHere() bool { return c.ctx.Err() != nil }
 // never exceeds what was granted.
 func (c *Conversation) deliver(m *delivery) {
 	if c.endedHere() {
-		c.cut(unavailable("conversation with", c.s.peer, errClosed)) // who else ended it has said so
+		c.cut(unavailable("conversation", c.s.peer, errClosed)) // who else ended it has said so
 		c.s.d.drop(router.CrossedEnd)
 		return
 	}
@@ -104,7 +128,7 @@ func (c *Conversation) check(err error) {
 	if !whole && c.isLive() {
 		c.s.d.config.Logger.Warn("a conversation failed", "peer", c.s.peer.Short(), "error", err)
 	}
-	c.finish(&Error{Code: code, Op: "conversation with", Peer: c.s.peer, Err: err}, code, text)
+	c.finish(&Error{Code: code, Op: "conversation", Peer: c.s.peer, Err: err}, code, text)
 }
 
 // dispatch finds out who handles a message: the beginning, a reply handler (D4)
@@ -126,7 +150,7 @@ func (c *Conversation) dispatch(m *delivery) error {
 		if m.flags&wire.FlagError != 0 {
 			err := parseStatus(c.s.peer, m.payload)
 			if err == nil {
-				err = &Error{Code: wire.Internal, Op: "request to", Peer: c.s.peer, Err: errors.New("a status without an error came as the reply")}
+				err = &Error{Code: wire.Internal, Op: "request", Peer: c.s.peer, Err: errors.New("a status without an error came as the reply")}
 			}
 			return m.answers.call(c, nil, err)
 		}

@@ -130,6 +130,12 @@ func (d *Dispatcher) session(op string, p peer.ID) (*session, error) {
 	if s := d.current[p]; s != nil {
 		return s, nil
 	}
+	switch p {
+	case peer.ID{}:
+		return nil, &Error{Code: wire.InvalidArgument, Op: op, Err: errNoPeer}
+	case d.local:
+		return nil, &Error{Code: wire.InvalidArgument, Op: op, Peer: p, Err: errSelf}
+	}
 	return nil, unavailable(op, p, errNoSession)
 }
 

@@ -19,7 +19,7 @@ var ErrWouldBlock = errors.New("dispatch: no credit")
 // came in time, a limit of this side was reached, or what came made no sense.
 type Error struct {
 	Code wire.Code // never OK
-	Op   string    // what was being done, such as "ask"
+	Op   string    // what was being done: "ask", "notify", "open", "send", "request", "reply", "do"; "conversation" or "session" for its end
 	Peer peer.ID   // with whom; may be zero
 	Err  error     // why; may be nil
 }
@@ -30,11 +30,31 @@ func (e *Error) Error() string {
 	if !e.Peer.IsZero() {
 		s += " " + e.Peer.Short()
 	}
-	s += ": " + e.Code.String()
-	if e.Err != nil {
-		s += ": " + e.Err.Error()
+	return s + ": " + e.reason()
+}
+
+// reason is Error without what was being done with whom.
+func (e *Error) reason() string {
+	s := e.Code.String()
+	switch why := e.Err.(type) { //nolint:errorlint // only what is said here must not be said again
+	case nil:
+		return s
+	case *Error:
+		if why.Code == e.Code {
+			return why.reason()
+		}
+		return s + ": " + why.Op + ": " + why.reason()
 	}
-	return s
+	text := e.Err.Error()
+	for _, prefix := range []string{"dispatch: ", "parley: "} {
+		text = strings.TrimPrefix(text, prefix)
+	}
+	return s + ": " + text
+}
+
+// during returns e as the failure of op.
+func (e *Error) during(op string) *Error {
+	return &Error{Code: e.Code, Op: op, Peer: e.Peer, Err: e.Err}
 }
 
 // Unwrap returns Err.
@@ -78,10 +98,17 @@ type statusError struct {
 	text string
 }
 
-func (e *statusError) Error() string { return e.code.String() + ": " + e.text }
+// Error does not name the code: an Error or PeerError around it does.
+func (e *statusError) Error() string {
+	if e.text == "" {
+		return e.code.String()
+	}
+	return e.text
+}
 
 // Errorf returns an error for a handler to return: the peer is told this code and
-// text, cut to wire.MaxStatusMessage bytes. Of any other error a handler returns
+// text, cut to wire.MaxStatusMessage bytes. The error's own text is that text;
+// [CodeOf] finds the code. Of any other error a handler returns
 // the peer learns only that there was one (code Unknown), or that the context had
 // ended (Canceled, DeadlineExceeded): what went wrong inside is not the peer's to
 // know. A code outside the set, or OK, becomes Unknown.
@@ -180,6 +207,12 @@ func tooLarge(err error) bool {
 
 // errNoReply is a handler's fault.
 var errNoReply = Errorf(wire.Internal, "the handler returned no reply")
+
+// Errors of arguments.
+var (
+	errNoPeer = errors.New("no peer id is given")
+	errSelf   = errors.New("that is this side's own peer id")
+)
 
 var errNoMessage = errors.New("no message")
 

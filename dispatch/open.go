@@ -56,7 +56,7 @@ func Converse[S any, M proto.Message](d *Dispatcher, begin func(c *Conversation,
 // conversation; OnEnd is not called.
 func Open[S any](ctx context.Context, d *Dispatcher, to peer.ID, first proto.Message, s S, b *Behavior[S]) (*Conversation, error) {
 	if err := b.learn(d); err != nil {
-		return nil, &Error{Code: wire.InvalidArgument, Op: "open with", Peer: to, Err: err}
+		return nil, &Error{Code: wire.InvalidArgument, Op: "open", Peer: to, Err: err}
 	}
 	return d.open(ctx, nil, to, first, &running[S]{s, b}, (*S)(nil))
 }
@@ -68,19 +68,19 @@ func Open[S any](ctx context.Context, d *Dispatcher, to peer.ID, first proto.Mes
 func OpenChild[S any](ctx context.Context, parent *Conversation, to peer.ID, first proto.Message, s S, b *Behavior[S]) (*Conversation, error) {
 	d := parent.s.d
 	if err := b.learn(d); err != nil {
-		return nil, &Error{Code: wire.InvalidArgument, Op: "open with", Peer: to, Err: err}
+		return nil, &Error{Code: wire.InvalidArgument, Op: "open", Peer: to, Err: err}
 	}
 	if parent.turn == nil {
-		return nil, &Error{Code: wire.FailedPrecondition, Op: "open with", Peer: to, Err: errNotInTurn}
+		return nil, &Error{Code: wire.FailedPrecondition, Op: "open", Peer: to, Err: errNotInTurn}
 	}
 	if parent.depth >= d.config.Limits.MaxDepth {
-		return nil, tooMany("open with", to, "ancestors")
+		return nil, tooMany("open", to, "ancestors")
 	}
 	return d.open(ctx, parent, to, first, &running[S]{s, b}, (*S)(nil))
 }
 
 func (d *Dispatcher) open(ctx context.Context, parent *Conversation, to peer.ID, first proto.Message, m machine, state any) (*Conversation, error) {
-	const op = "open with"
+	const op = "open"
 	if err := ctx.Err(); err != nil {
 		return nil, ctxError(ctx, op, to)
 	}
@@ -133,11 +133,11 @@ func (s *session) open(c *Conversation, cost uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over != nil {
-		return s.over
+		return s.over.during("open")
 	}
 	id, err := s.r.Open(c, cost)
 	if err != nil {
-		return tooMany("open with", s.peer, "conversations or replies waited for")
+		return tooMany("open", s.peer, "conversations or replies waited for")
 	}
 	c.key = router.Key{Side: router.Ours, ID: id}
 	spawn := s.d.system.Spawn
@@ -148,7 +148,7 @@ func (s *session) open(c *Conversation, cost uint64) error {
 	if err != nil {
 		s.r.End(c.key)
 		s.r.Gone(c.key)
-		return unavailable("open with", s.peer, err)
+		return unavailable("open", s.peer, err)
 	}
 	return nil
 }
@@ -157,7 +157,7 @@ func (s *session) open(c *Conversation, cost uint64) error {
 func (c *Conversation) discard(tell bool) {
 	c.stillborn = true
 	close(c.opened)
-	why := &Error{Code: wire.Aborted, Op: "open with", Peer: c.s.peer, Err: errOver}
+	why := &Error{Code: wire.Aborted, Op: "open", Peer: c.s.peer, Err: errOver}
 	if tell {
 		c.endLocally(why, wire.Canceled, "")
 	} else {

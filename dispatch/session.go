@@ -47,8 +47,8 @@ type session struct {
 
 	mu      sync.Mutex
 	r       *route
-	over    error // why the session is down
-	closed  bool  // nothing more goes into the outbox
+	over    *Error // why the session is down
+	closed  bool   // nothing more goes into the outbox
 	timer   *time.Timer
 	timerAt time.Time
 	scratch []effect
@@ -125,7 +125,7 @@ func (s *session) apply(now time.Time, h *wire.Header, payload []byte, out []eff
 		case router.AskLost:
 			e.Ask.lost(s.over)
 		case router.Lost:
-			e.Conv.lost(s.over)
+			e.Conv.lost(s.over.during("conversation"))
 		case router.RequestLost:
 			e.Req.ctx.cancel(s.over)
 		}
@@ -198,7 +198,7 @@ func (s *session) down(cause error) {
 	s.mu.Lock()
 	if s.over == nil {
 		s.closed = true
-		s.over = unavailable("session with", s.peer, cause)
+		s.over = unavailable("session", s.peer, cause)
 		s.apply(time.Now(), nil, nil, s.r.Down(s.scratch[:0]))
 	}
 	s.mu.Unlock()
