@@ -93,7 +93,7 @@ func ask[Resp, Req proto.Message](ctx context.Context, d *Dispatcher, to peer.ID
 	case <-d.closing:
 		err = unavailable("ask", to, errClosed)
 	}
-	s.abandon(id)
+	s.abandon(ctx, id)
 	return none, err
 }
 
@@ -226,7 +226,7 @@ func (s *session) sendMessage(ctx context.Context, h wire.Header, a asker, m pro
 	if err := send(ctx, to, s.id, h.ID, *buf); err != nil {
 		failure, maybeSent := sendFailure(op, to, err, len(*buf))
 		if a != nil && maybeSent {
-			s.abandon(h.ID)
+			s.abandon(ctx, h.ID)
 		} else {
 			s.forgetIf(a, h.ID)
 		}
@@ -268,11 +268,16 @@ func (s *session) forgetIf(a asker, id uint64) {
 	}
 }
 
-// abandon gives up on a reply and tells the peer, if it was still expected.
-func (s *session) abandon(id uint64) {
+// abandon gives up on a reply and tells the peer, if it was still expected, whether
+// the time of ctx has run out.
+func (s *session) abandon(ctx context.Context, id uint64) {
+	code := wire.Canceled
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		code = wire.DeadlineExceeded
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.r.Forget(id) {
-		s.outbox.cancel(id)
+		s.outbox.cancel(id, code)
 	}
 }

@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -23,6 +22,9 @@ type handlerContext struct {
 	stop  context.CancelFunc      // of real's deadline
 	ended bool
 	cause error
+
+	expired   bool // what would have ended it came at its deadline or after, or told of it
+	abandoned bool // the peer waits no more
 }
 
 func (c *handlerContext) get() context.Context {
@@ -30,7 +32,9 @@ func (c *handlerContext) get() context.Context {
 	defer c.mu.Unlock()
 	if c.real == nil {
 		c.real, c.end = context.WithCancelCause(c.session)
-		if !c.info.Deadline.IsZero() {
+		if c.expired {
+			c.real, c.stop = context.WithDeadline(c.real, c.info.ReceiveTime) // has passed
+		} else if !c.info.Deadline.IsZero() {
 			c.real, c.stop = context.WithDeadline(c.real, c.info.Deadline)
 		}
 		if c.ended {
@@ -40,11 +44,34 @@ func (c *handlerContext) get() context.Context {
 	return c.real
 }
 
+// giveUp says that the peer waits no more, and why. If its time has run out, so will
+// the context's, with the error that handlers expect then: it is left to its own
+// deadline, which is later by no more than the request's way here, or has passed if
+// nobody has looked at it yet.
+func (c *handlerContext) giveUp(said *PeerError) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.abandoned = true
+	if said.Code == wire.DeadlineExceeded && !c.info.Deadline.IsZero() {
+		c.expired = true
+		return
+	}
+	c.finishWith(said)
+}
+
 // cancel ends the context with that cause; nil when the handler has returned.
 func (c *handlerContext) cancel(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.finishWith(cause)
+}
+
+func (c *handlerContext) finishWith(cause error) {
 	if c.ended {
+		return
+	}
+	if cause != nil && !c.info.Deadline.IsZero() && !time.Now().Before(c.info.Deadline) {
+		c.expired = true // the deadline was first, if its timer was not
 		return
 	}
 	c.ended, c.cause = true, cause
@@ -64,7 +91,7 @@ func (c *handlerContext) finish() {
 func (c *handlerContext) givenUp() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return errors.Is(c.cause, &PeerError{Code: wire.Canceled})
+	return c.abandoned
 }
 
 // Deadline implements context.Context.

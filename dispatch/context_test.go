@@ -51,6 +51,48 @@ func TestDeadlines(t *testing.T) { // D10, C14
 	})
 }
 
+// When the asker's time runs out, the handler's context has run out too, whoever is
+// first to notice. // DI9
+func TestDeadlineIsNoCancel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t)
+		const n = 200
+		errs, causes := make(chan error, n), make(chan error, n)
+		must(t, dispatch.Handle(b.Dispatcher, func(ctx context.Context, m number) (number, error) {
+			if m.GetValue()%2 == 0 {
+				<-ctx.Done()
+			} else {
+				<-time.After(time.Second) // it looks only now
+			}
+			errs <- ctx.Err()
+			causes <- context.Cause(ctx)
+			return nil, ctx.Err()
+		}))
+		answers := 0
+		b.end.Intercept(func(dispatchtest.Block) dispatchtest.Action { answers++; return dispatchtest.Drop })
+		for i := range int64(n) {
+			go func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				_, err := dispatch.Ask[number](ctx, a.Dispatcher, b.id, num(i))
+				if dispatch.CodeOf(err) != wire.DeadlineExceeded {
+					t.Errorf("asking: %v", err)
+				}
+			}()
+		}
+		for range n {
+			if err := <-errs; !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatalf("the handler's context ends with %v", err)
+			}
+			if err := <-causes; !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatalf("because of %v", err)
+			}
+		}
+		synctest.Wait()
+		wantNothingHeld(t, a, b)
+	})
+}
+
 func TestCancelReachesTheHandler(t *testing.T) { // D10
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t)

@@ -55,8 +55,10 @@ type handler struct {
 // is chosen by the message's type alone and keeps no state between calls (D2). It
 // runs concurrently with itself, on a worker of its own, and may block.
 //
-// Its context ends with the peer's deadline, when the peer gives up, and with the
-// session; [PeerOf] and [InfoOf] tell more. What it returns as an error becomes a
+// Its context ends with the peer's deadline, counted from the request's arrival, when
+// the peer gives up, and with the session. At the deadline and after its error is
+// context.DeadlineExceeded, whatever else happens; before, it is context.Canceled, with
+// the reason as its cause. [PeerOf] and [InfoOf] tell more. What it returns as an error becomes a
 // status, see [Errorf]; a panic becomes Internal and ends nothing else (A3).
 //
 // Req and Resp are generated message types, such as *pb.Ping. The error is a

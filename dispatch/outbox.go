@@ -176,7 +176,8 @@ func (s *session) send(h *wire.Header, lane uint64, m proto.Message) {
 	_ = s.d.transport.Send(s.sending, s.peer, s.id, lane, *buf)
 }
 
-// cancel queues word that a request of ours is given up.
-func (o *outbox) cancel(id uint64) {
-	o.tell(router.Key{Side: router.Ours, ID: id}, wire.Canceled, "")
+// cancel queues word that a request of ours is given up: Canceled, or
+// DeadlineExceeded.
+func (o *outbox) cancel(id uint64, code wire.Code) {
+	o.tell(router.Key{Side: router.Ours, ID: id}, code, "")
 }

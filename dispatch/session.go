@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -106,7 +107,7 @@ func (s *session) apply(now time.Time, h *wire.Header, payload []byte, out []eff
 			out = s.begin(now, h, payload, out)
 		case router.Reply:
 			if e.Ask.reply(arrival{number: h.Type, flags: h.Flags, payload: payload, last: e.Last}) && s.r.Forget(e.ID) {
-				s.outbox.cancel(e.ID)
+				s.outbox.cancel(e.ID, wire.Canceled)
 			}
 		case router.Message:
 			e.Conv.tell(s.newDelivery(h, payload, at))
@@ -119,7 +120,11 @@ func (s *session) apply(now time.Time, h *wire.Header, payload []byte, out []eff
 		case router.Violated:
 			e.Conv.violated(e.Code, e.Text)
 		case router.PeerCanceled:
-			e.Req.ctx.cancel(&PeerError{Code: wire.Canceled, Peer: s.peer})
+			said, stated := errors.AsType[*PeerError](parseStatus(s.peer, payload))
+			if !stated { // it is not so wrong as to go on for it
+				said = &PeerError{Code: wire.Canceled, Peer: s.peer}
+			}
+			e.Req.ctx.giveUp(said)
 		case router.MoreCredit:
 			e.Conv.moreCredit()
 		case router.AskLost:

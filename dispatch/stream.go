@@ -137,7 +137,7 @@ func AskMany[Resp, Req proto.Message](ctx context.Context, d *Dispatcher, to pee
 			yield(none, err)
 			return
 		}
-		defer s.abandon(id)
+		defer s.abandon(ctx, id)
 		for {
 			select {
 			case <-r.ready:

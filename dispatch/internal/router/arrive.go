@@ -153,7 +153,7 @@ func isEnd(h *wire.Header) bool {
 func (r *Router[A, C, R]) regarding(now time.Time, key Key, h *wire.Header, payload []byte, held *Block, out []Effect[A, C, R]) []Effect[A, C, R] {
 	c := r.convs[key.Side][key.ID]
 	if c == nil {
-		return r.regardingNone(now, key, h, payload, out)
+		return r.regardingNone(now, key, h, payload, held, out)
 	}
 	if c.ended {
 		return drop(out, CrossedEnd)
@@ -172,13 +172,13 @@ func (r *Router[A, C, R]) regarding(now time.Time, key Key, h *wire.Header, payl
 }
 
 // regardingNone routes what regards no conversation that is there.
-func (r *Router[A, C, R]) regardingNone(now time.Time, key Key, h *wire.Header, payload []byte, out []Effect[A, C, R]) []Effect[A, C, R] {
+func (r *Router[A, C, R]) regardingNone(now time.Time, key Key, h *wire.Header, payload []byte, held *Block, out []Effect[A, C, R]) []Effect[A, C, R] {
 	if key.Side == Theirs {
 		if q, live := r.requests[key.ID]; live && q.bound {
 			if !isEnd(h) {
 				return drop(out, MisplacedRegards)
 			}
-			return append(out, Effect[A, C, R]{Kind: PeerCanceled, ID: key.ID, Req: q.owner})
+			return append(out, Effect[A, C, R]{Kind: PeerCanceled, ID: key.ID, Req: q.owner, Held: held})
 		}
 	}
 	switch {
