@@ -21,6 +21,9 @@ type tmux struct {
 func newTmux(t *testing.T, width, height int, command string) *tmux {
 	t.Helper()
 	if _, err := exec.LookPath("tmux"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("continuous integration must install tmux")
+		}
 		t.Skip("tmux is not installed, so there is no terminal to test with: apt-get install tmux")
 	}
 	m := &tmux{t, filepath.Join(t.TempDir(), "tmux")}
