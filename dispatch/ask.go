@@ -47,7 +47,9 @@ func (c *call) lost(why error) { c.done <- arrival{err: why} }
 //
 // The error is a [*PeerError] if the peer said so, otherwise an [*Error]:
 // Unavailable if there is no session or it ends, DeadlineExceeded or Canceled with
-// the cause of ctx, ResourceExhausted when Limits.MaxPending is reached, Internal
+// the cause of ctx, ResourceExhausted when Limits.MaxPending is reached or req is over
+// the limit for a message, InvalidArgument if there is no req or it cannot be encoded,
+// or to is no peer or this side, Internal
 // if the reply is not a Resp. While MaxConcurrentAsks are under way it waits. After Unavailable, DeadlineExceeded and Canceled the
 // request may have been handled all the same.
 func Ask[Resp, Req proto.Message](ctx context.Context, d *Dispatcher, to peer.ID, req Req) (Resp, error) {

@@ -13,8 +13,8 @@ import (
 )
 
 // More requests at once than the other side takes wait for their turn: each is
-// answered, none is refused or forgotten. // DI12
-func TestAsksWaitForASlot(t *testing.T) {
+// answered, none is refused or forgotten.
+func TestAsksWaitForASlot(t *testing.T) { // DI12
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t)
 		most, running := 0, 0
@@ -107,7 +107,7 @@ func TestWaitingForASlotEnds(t *testing.T) {
 
 // The statuses of a whole window of refused requests find room, however slow the
 // transport is.
-func TestEachRefusalIsTold(t *testing.T) {
+func TestEachRefusalIsTold(t *testing.T) { // DI12
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t)
 		let := make(chan struct{})

@@ -35,7 +35,7 @@ func TestAsk(t *testing.T) { // D10
 	wantNothingHeld(t, a, b)
 }
 
-func TestAskBothWaysAtOnce(t *testing.T) { // D6: both use the same numbers
+func TestAskBothWaysAtOnce(t *testing.T) { // DI1, D6: both use the same numbers
 	a, b := pair(t)
 	for _, s := range []side{a, b} {
 		must(t, dispatch.Handle(s.Dispatcher, length))

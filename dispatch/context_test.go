@@ -52,8 +52,8 @@ func TestDeadlines(t *testing.T) { // D10, C14
 }
 
 // When the asker's time runs out, the handler's context has run out too, whoever is
-// first to notice. // DI9
-func TestDeadlineIsNoCancel(t *testing.T) {
+// first to notice.
+func TestDeadlineIsNoCancel(t *testing.T) { // DI9
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t)
 		const n = 200
@@ -93,7 +93,7 @@ func TestDeadlineIsNoCancel(t *testing.T) {
 	})
 }
 
-func TestCancelReachesTheHandler(t *testing.T) { // D10
+func TestCancelReachesTheHandler(t *testing.T) { // DI9, D10
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t)
 		begun, cause := make(chan struct{}), make(chan error, 1)

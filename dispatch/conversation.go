@@ -135,7 +135,10 @@ func (c *Conversation) ID() wire.MessageID {
 func (c *Conversation) Context() context.Context { return c.ctx }
 
 // Done returns a channel that is closed when the conversation is over, its
-// children are, and OnEnd has returned.
+// children are, and OnEnd has returned. That is about this end: after an End of this
+// side's own, what it sent may still be on its way and not handled. To know that the
+// peer has handled everything, have it say so: with a reply, see [Request], or by
+// leaving the end to it.
 func (c *Conversation) Done() <-chan struct{} { return c.done }
 
 // Err returns why the conversation is over: nil while it is live and after a

@@ -35,8 +35,8 @@ func drained(t *testing.T, a, b side, hook func(n int, c *dispatch.Conversation)
 }
 
 // What the peer sent before its normal end is handled, whatever becomes of the
-// session after it. // DI9
-func TestNormalEndOutlivesTheSession(t *testing.T) {
+// session after it.
+func TestNormalEndOutlivesTheSession(t *testing.T) { // DI9
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t)
 		var bad []error

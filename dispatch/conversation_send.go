@@ -42,10 +42,14 @@ func (how *sending) op() string {
 // turn it keeps the turn: two ends that both wait like this for each other wait for
 // ever, so an end whose peer may do the same uses SendContext or [TrySend].
 //
+// A message may cost more than [Window]: it is sent when half the window is open, and
+// what follows waits until the peer has handled it.
+//
 // A nil error means that the message has been queued; it arrives unless the session
 // or the conversation ends first. The error is an [*Error]: Aborted if the
 // conversation is over, with the reason; InvalidArgument if m cannot be encoded;
-// Unavailable if the session fails.
+// ResourceExhausted if it is over the limit for a message, after which the
+// conversation goes on; Unavailable if the session fails.
 func (c *Conversation) Send(m proto.Message) error {
 	return c.send(c.ctx, m, sending{flags: wire.FlagOneWay, wait: true})
 }

@@ -12,7 +12,7 @@ import (
 	"parley/wire"
 )
 
-func TestRequestInConversation(t *testing.T) { // D4: the reply handler sees the state
+func TestRequestInConversation(t *testing.T) { // DI5, D4: the reply handler sees the state
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t)
 		ka, kb := newTalk(), newTalk()

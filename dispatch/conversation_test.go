@@ -88,7 +88,7 @@ func open(t testing.TB, from, to side, k *talk) *dispatch.Conversation {
 	return c
 }
 
-func TestConversation(t *testing.T) { // D4, D5, A1
+func TestConversation(t *testing.T) { // DI4, DI7, D4, D5, A1
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t)
 		var wires []string

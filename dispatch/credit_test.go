@@ -28,7 +28,7 @@ func stuck(t *testing.T, a, b side) (c *dispatch.Conversation, kb *talk, let cha
 // kilo is a message of 1,024 bytes as they count for credit.
 func kilo() text { return say(string(make([]byte, 1024-dispatch.CreditOverhead-3))) }
 
-func TestSendWaitsForCredit(t *testing.T) { // design §5: Credit
+func TestSendWaitsForCredit(t *testing.T) { // CR1, CR2, CR5
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t)
 		c, kb, let := stuck(t, a, b)
@@ -76,7 +76,7 @@ func TestSendWaitsForCredit(t *testing.T) { // design §5: Credit
 	})
 }
 
-func TestEndWakesWhoWaitsForCredit(t *testing.T) { // T12: a peer that never grants
+func TestEndWakesWhoWaitsForCredit(t *testing.T) { // CR1, T12: a peer that never grants
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t)
 		c, _, let := stuck(t, a, b)
@@ -96,7 +96,7 @@ func TestEndWakesWhoWaitsForCredit(t *testing.T) { // T12: a peer that never gra
 	})
 }
 
-func TestLargerThanTheWindow(t *testing.T) {
+func TestLargerThanTheWindow(t *testing.T) { // CR3
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t)
 		kb := newTalk()
@@ -115,7 +115,7 @@ func TestLargerThanTheWindow(t *testing.T) {
 	})
 }
 
-func TestOverrunEndsTheConversation(t *testing.T) { // T12
+func TestOverrunEndsTheConversation(t *testing.T) { // CR4, T12
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t)
 		c, kb, let := stuck(t, a, b)

@@ -145,8 +145,10 @@ func (d *Dispatcher) drop(r router.Reason) { d.dropped[r].Add(1) }
 // fails the Asks that wait, refuses new ones, and returns when everything has
 // ended and the peers have been told as far as the transport took it. If ctx ends
 // first its error is returned, nothing more is sent, the rest goes on ending, and
-// Close may be called again to wait for it. It does not close the transport.
-// Close must not be called by a handler or a conversation.
+// Close may be called again to wait for it. It does not close the transport: close
+// that afterwards, a socket.Host with Shutdown, which delivers what Close has handed
+// to it. What peers have sent to conversations and is not handled yet is discarded,
+// with an error for OnEnd. Close must not be called by a handler or a conversation.
 func (d *Dispatcher) Close(ctx context.Context) error {
 	d.mu.Lock()
 	if !d.closed {

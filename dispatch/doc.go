@@ -36,7 +36,19 @@
 // children ([OpenChild]) that end with them.
 //
 // A sender can be ahead of its receiver by [Window] bytes for each conversation;
-// then [Conversation.Send] waits, and nothing else does.
+// then [Conversation.Send] waits, and nothing else does. A single message may be larger.
+//
+// [Conversation.End] after the last Send loses nothing: the peer handles what was sent
+// before it, then its OnEnd is told nil. OnEnd is told an error if anything that the
+// peer sent was discarded.
+//
+// # Shutting down
+//
+// End what is to end normally, close the Dispatcher, then the transport:
+//
+//	c.End()
+//	err = d.Close(ctx)        // waits until ends and replies are with the host
+//	err = host.Shutdown(ctx)  // waits until the peers have them
 //
 // # Where a block goes
 //
@@ -64,7 +76,11 @@
 //
 // # Limits
 //
-// Whatever a peer can make this side hold is bounded by [Limits], for each session.
+// Whatever a peer can make this side hold is bounded by [Limits], for each session. A
+// message with its head may be as long as the longest block that the peer's transport
+// takes: wire.DefaultMaxBlock, 16 MiB, unless its socket.Config says otherwise. A
+// longer one is ResourceExhausted. Bulk belongs on streams of package socket.
+//
 // A block that reaches no handler is counted by its reason in [Stats].Dropped:
 //
 //	no-id, unknown-type, unknown-service, wrong-exchange, duplicate    begins nothing; refused with a status

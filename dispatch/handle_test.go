@@ -47,7 +47,7 @@ func TestNotify(t *testing.T) { // D2
 	wantNothingHeld(t, a, b)
 }
 
-func TestServices(t *testing.T) { // D7
+func TestServices(t *testing.T) { // DI6, D7
 	a, b := pair(t)
 	must(t, dispatch.HandleService(b.Dispatcher, 7, length))
 	must(t, dispatch.HandleService(b.Dispatcher, 8, func(context.Context, text) (number, error) { return num(8), nil }))

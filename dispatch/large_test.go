@@ -10,7 +10,7 @@ import (
 
 // A message that no block can hold is refused before anything is sent, and nothing
 // else suffers.
-func TestTooLarge(t *testing.T) {
+func TestTooLarge(t *testing.T) { // BL4
 	a, b := pair(t)
 	huge := blobOf(wire.DefaultMaxBlock)
 	must(t, dispatch.Handle(b.Dispatcher, func(_ context.Context, m number) (blob, error) { return blobOf(int(m.GetValue())), nil }))

@@ -49,10 +49,13 @@ func Converse[S any, M proto.Message](d *Dispatcher, begin func(c *Conversation,
 // [Converse] is registered for, s is this end's state, b says what to do with what
 // comes back. It returns when the transport has taken the first message; whether
 // the peer accepts shows later, an OnEnd with a [*PeerError] being a refusal. The
-// Behavior may run before Open returns.
+// Behavior may run before Open returns. Ctx bounds the sending of the first message
+// alone: the conversation outlives it. If the peer handles that type with [Handle] or
+// [HandleOneWay], the refusal is Unimplemented.
 //
 // The error is an [*Error]: Unavailable without a session, ResourceExhausted at
-// Limits.MaxConversations, and as with [Ask]. After an error there is no
+// Limits.MaxConversations or for a first message that is too large, and as with
+// [Ask]. After an error there is no
 // conversation; OnEnd is not called.
 func Open[S any](ctx context.Context, d *Dispatcher, to peer.ID, first proto.Message, s S, b *Behavior[S]) (*Conversation, error) {
 	if err := b.learn(d); err != nil {

@@ -39,8 +39,8 @@ func TestRefusedBegins(t *testing.T) {
 }
 
 // A type is either a request or begins conversations, and who takes it for the other
-// is told at once. // DI2
-func TestWrongExchange(t *testing.T) {
+// is told at once.
+func TestWrongExchange(t *testing.T) { // DI2
 	a, b := pair(t)
 	must(t, dispatch.Handle(b.Dispatcher, func(context.Context, number) (number, error) { return num(1), nil }))
 	must(t, dispatch.HandleOneWay(b.Dispatcher, func(context.Context, flag) {}))

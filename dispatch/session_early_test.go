@@ -11,7 +11,7 @@ import (
 )
 
 // A message that overtakes the begin of its conversation is held for it.
-func TestEarlyMessages(t *testing.T) {
+func TestEarlyMessages(t *testing.T) { // DI11
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t)
 		kb := newTalk()

@@ -10,7 +10,7 @@ import (
 	"parley/wire"
 )
 
-func TestManyReplies(t *testing.T) { // D3
+func TestManyReplies(t *testing.T) { // DI3, D3
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t)
 		stopped := make(chan error, 1)
@@ -67,7 +67,7 @@ func TestManyReplies(t *testing.T) { // D3
 	})
 }
 
-func TestUnreadRepliesAreBounded(t *testing.T) {
+func TestUnreadRepliesAreBounded(t *testing.T) { // CR6
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t)
 		must(t, dispatch.HandleMany(b.Dispatcher, func(ctx context.Context, m number, reply func(blob) error) error {
