@@ -87,7 +87,10 @@ type Limits struct {
 	MaxConversations int
 	// MaxQueuedBytes is how many bytes of messages may wait in all conversations
 	// with the peer together. A conversation whose message exceeds it ends with
-	// ResourceExhausted, whatever its own credit. Default DefaultMaxQueuedBytes.
+	// ResourceExhausted, whatever its own credit. As many bytes, 4 KiB counted for
+	// each conversation, may be left to handle when sessions end, of all peers
+	// together; OnEnd is told ResourceExhausted for what is more. Default
+	// DefaultMaxQueuedBytes.
 	MaxQueuedBytes int
 	// MaxDepth is how many ancestors a conversation may have. Default
 	// DefaultMaxDepth.

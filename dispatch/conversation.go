@@ -111,7 +111,7 @@ func newConversation(s *session, parent *Conversation, state any) *Conversation 
 	c.left.Store(1)
 	// Of the session's end it is told by lost: what came before a normal end is
 	// handled after it.
-	ctx, cancel := context.WithCancelCause(s.d.ctx)
+	ctx, cancel := context.WithCancelCause(s.talking)
 	c.ctx, c.cancel = conversationContext{ctx, &s.peer}, cancel
 	return c
 }
@@ -130,7 +130,8 @@ func (c *Conversation) ID() wire.MessageID {
 
 // Context returns a context that ends with the conversation; [PeerOf] knows it.
 // After a normal end by the peer it goes on until what the peer sent has been
-// handled, whatever becomes of the session, unless the Dispatcher closes. Whether
+// handled, whatever becomes of the session, unless the Dispatcher closes or what
+// outlasts sessions exceeds Limits.MaxQueuedBytes. Whether
 // anything can still be sent, it does not say.
 func (c *Conversation) Context() context.Context { return c.ctx }
 
@@ -291,7 +292,7 @@ func (c *Conversation) gone(error) {
 func (c *Conversation) release() {
 	if c.left.Add(-1) == 0 {
 		c.s.mu.Lock()
-		c.s.r.Gone(c.key)
+		c.s.gone(c.key)
 		c.s.mu.Unlock()
 	}
 }

@@ -121,6 +121,44 @@ func TestDiscardingIsAnError(t *testing.T) {
 	}
 }
 
+// What outlasts sessions is bounded, all of them together.
+func TestLeftoversAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t, dispatch.Config{}, dispatch.Config{Limits: dispatch.Limits{MaxQueuedBytes: 150_000}})
+		kb, in, let := newTalk(), make(chan struct{}, 20), make(chan struct{})
+		accept(t, b, kb, func(*dispatch.Conversation, text) error { in <- struct{}{}; <-let; return nil })
+		codes := make(map[wire.Code]int)
+		const n = 10
+		for range n {
+			c := open(t, a, b, newTalk())
+			for range 50 { // 50 kB
+				must(t, c.Send(kilo()))
+			}
+			c.End()
+			<-in
+			synctest.Wait()
+			dispatchtest.Connect(a.end, b.end)
+		}
+		close(let)
+		for range n {
+			codes[dispatch.CodeOf(<-kb.ends)]++
+		}
+		if codes[wire.OK] != 2 || codes[wire.ResourceExhausted] != n-2 {
+			t.Errorf("%v", codes)
+		}
+		// Then there is room again.
+		synctest.Wait()
+		c := open(t, a, b, newTalk())
+		must(t, c.Send(kilo()))
+		c.End()
+		synctest.Wait()
+		dispatchtest.Connect(a.end, b.end)
+		if err := <-kb.ends; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // An end of this side's own is normal, and discards what has not been handled: that
 // is what it is for.
 func TestOwnEndDiscards(t *testing.T) {

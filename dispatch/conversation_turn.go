@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"context"
 	"errors"
 
 	"parley/actor"
@@ -107,13 +108,21 @@ func (c *Conversation) endedHere() bool { return c.ctx.Err() != nil }
 // never exceeds what was granted.
 func (c *Conversation) deliver(m *delivery) {
 	if c.endedHere() {
-		c.cut(unavailable("conversation", c.s.peer, errClosed)) // who else ended it has said so
+		c.cut(c.whyCut()) // who else ended it has said so
 		c.s.d.drop(router.CrossedEnd)
 		return
 	}
 	c.current = m
 	c.check(c.dispatch(m))
 	c.s.consumed(c.key, router.Cost(len(m.payload)))
+}
+
+// whyCut says why the context of all conversations of the session has ended.
+func (c *Conversation) whyCut() error {
+	if why, ours := errors.AsType[*Error](context.Cause(c.ctx)); ours {
+		return why
+	}
+	return unavailable("conversation", c.s.peer, errClosed)
 }
 
 // check ends the conversation if a handler failed.

@@ -32,6 +32,7 @@ type Dispatcher struct {
 
 	dropped [router.NumReasons]atomic.Uint64
 	panics  atomic.Uint64
+	left    atomic.Uint64 // bytes that outlast sessions, see session.leave
 
 	ctx     context.Context // of conversations: ends when Close is called
 	end     context.CancelCauseFunc

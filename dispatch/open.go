@@ -150,7 +150,7 @@ func (s *session) open(c *Conversation, cost uint64) error {
 	c.ref, err = spawn(process{c}, actor.Options{OnEnd: c.gone})
 	if err != nil {
 		s.r.End(c.key)
-		s.r.Gone(c.key)
+		s.gone(c.key)
 		return unavailable("open", s.peer, err)
 	}
 	return nil

@@ -43,6 +43,11 @@ type session struct {
 	sending     context.Context
 	stopSending context.CancelFunc
 
+	// talking is that of conversations: it outlasts the session until those have been
+	// handled that the peer ended normally.
+	talking context.Context
+	hush    context.CancelCauseFunc
+
 	outbox outbox
 	slots  chan struct{} // holds one for each request of ours that is under way
 
@@ -50,6 +55,7 @@ type session struct {
 	r       *route
 	over    *Error // why the session is down
 	closed  bool   // nothing more goes into the outbox
+	left    uint64 // what it counts in Dispatcher.left once it is over
 	timer   *time.Timer
 	timerAt time.Time
 	scratch []effect
@@ -58,6 +64,7 @@ type session struct {
 func newSession(d *Dispatcher, p peer.ID, id, remote uint64) *session {
 	s := &session{d: d, slots: make(chan struct{}, MaxConcurrentAsks), peer: p, id: id, remote: remote}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	s.talking, s.hush = context.WithCancelCause(d.ctx)
 	s.sending, s.stopSending = context.WithCancel(context.Background())
 	s.r = router.New[asker, *Conversation, *request](d.config.Limits.router(), &d.handlers)
 	s.outbox.init(s)
@@ -148,7 +155,7 @@ func (s *session) begin(now time.Time, h *wire.Header, payload []byte, out []eff
 	ref, err := s.d.system.Spawn(process{c}, actor.Options{OnEnd: c.gone})
 	if err != nil {
 		s.r.End(c.key)
-		s.r.Gone(c.key)
+		s.gone(c.key)
 		s.outbox.tell(c.key, wire.Unavailable, errClosed.Error())
 		return out
 	}
@@ -205,10 +212,40 @@ func (s *session) down(cause error) {
 		s.closed = true
 		s.over = unavailable("session", s.peer, cause)
 		s.apply(time.Now(), nil, nil, s.r.Down(s.scratch[:0]))
+		s.leave()
 	}
 	s.mu.Unlock()
 	s.cancel(s.over)
 	s.stopSending()
+}
+
+// leftCost is what a conversation that outlasts its session counts in bytes besides
+// its messages: about what it occupies.
+const leftCost = 4 << 10
+
+// leave counts what outlasts the session, all sessions together: a peer that comes
+// and goes, under however many keys, must not pile it up. If there is too much
+// already, the rest is discarded. The caller holds mu.
+func (s *session) leave() {
+	z := s.r.Sizes()
+	if z.Conversations == 0 {
+		s.hush(nil)
+		return
+	}
+	s.left = z.QueuedBytes + uint64(z.Conversations)*leftCost
+	if s.d.left.Add(s.left) > uint64(s.d.config.Limits.MaxQueuedBytes) {
+		s.hush(tooMany("conversation", s.peer, "messages outlast their sessions"))
+	}
+}
+
+// gone says that a conversation is gone. The caller holds mu.
+func (s *session) gone(key router.Key) {
+	s.r.Gone(key)
+	if s.left > 0 && s.r.Sizes().Conversations == 0 {
+		s.hush(nil)
+		s.d.left.Add(-s.left)
+		s.left = 0
+	}
 }
 
 func (s *session) sizes() router.Sizes {
