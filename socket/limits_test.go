@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -134,6 +135,7 @@ func TestLargeBlockMemoryIsBounded(t *testing.T) {
 		}
 		_ = first.Close()
 		b.await("the first block never came", func() bool { return len(b.blocks) == 1 })
+		synctest.Wait() // it is released when the block has been handed up
 		if n := b.LargeMemory(); n != 0 {
 			t.Errorf("%d bytes are still reserved", n)
 		}
