@@ -68,8 +68,7 @@ func TestDeadlineIsNoCancel(t *testing.T) { // DI9
 			causes <- context.Cause(ctx)
 			return nil, ctx.Err()
 		}))
-		answers := 0
-		b.end.Intercept(func(dispatchtest.Block) dispatchtest.Action { answers++; return dispatchtest.Drop })
+		b.end.Intercept(func(dispatchtest.Block) dispatchtest.Action { return dispatchtest.Drop })
 		for i := range int64(n) {
 			go func() {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)

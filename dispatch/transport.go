@@ -10,7 +10,7 @@ import (
 // one. All methods may be called concurrently.
 //
 // A session is the long-lived channel to one peer. It is named by this side's
-// incarnation for it: a random number, never zero, fresh for each new session.
+// incarnation for it: a number that is never zero and rises with each new session.
 type Transport interface {
 	// LocalID returns this side's peer.
 	LocalID() peer.ID

@@ -44,7 +44,7 @@ var idVectors = []struct{ hex, text string }{
 }
 
 // I1: the id is the key, printed in z-base-32.
-func TestIDVectors(t *testing.T) {
+func TestIDVectors(t *testing.T) { // ID1
 	for _, v := range idVectors {
 		raw := unhex(t, v.hex)
 		id, err := IDFromPublicKey(raw)
@@ -68,7 +68,7 @@ func TestIDVectors(t *testing.T) {
 }
 
 // I1: one accepted text per key. Each refusal says what and where.
-func TestParseIDRefuses(t *testing.T) {
+func TestParseIDRefuses(t *testing.T) { // ID1
 	good := idVectors[0].text
 	change := func(i int, c string) string { return good[:i] + c + good[i+1:] }
 	last := strings.IndexByte(alphabet, good[51])

@@ -25,7 +25,7 @@ func littleEndian(n *big.Int, sign bool) (enc [32]byte) {
 // T1: a small-order point as a key lets signatures verify that nobody with a
 // private key made, so each such encoding must be refused. The test makes
 // one such signature per encoding, which also proves the constants right.
-func TestSmallOrderPointsRefused(t *testing.T) {
+func TestSmallOrderPointsRefused(t *testing.T) { // ID2
 	forged := make([]byte, ed25519.SignatureSize) // R is the neutral point, S is 0
 	forged[0] = 1
 	for i, y := range smallOrderY {
@@ -48,7 +48,7 @@ func TestSmallOrderPointsRefused(t *testing.T) {
 
 // T1: y and y+p spell the same point; only one of them may be an id. There are
 // 19 values of y with two spellings in 255 bits.
-func TestNonCanonicalPointsRefused(t *testing.T) {
+func TestNonCanonicalPointsRefused(t *testing.T) { // ID2
 	for i := range int64(19) {
 		for _, sign := range []bool{false, true} {
 			enc := littleEndian(new(big.Int).Add(fieldPrime, big.NewInt(i)), sign)

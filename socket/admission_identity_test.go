@@ -25,7 +25,7 @@ func connected(nodes ...*node) bool {
 
 // I1, C15: another key at the address is an authentication error within one round trip, and what
 // answered learns nothing: it never completes a handshake, so not even our certificate was sent to it.
-func TestWrongKeyFailsWithinOneRoundTrip(t *testing.T) {
+func TestWrongKeyFailsWithinOneRoundTrip(t *testing.T) { // ID5
 	inWorld(t, func(w *world) {
 		a, c := w.node("a"), w.node("c")
 		wanted := testKey("b").ID()
@@ -53,7 +53,7 @@ func secret(text string) func(*socket.Config) {
 
 // I4: a peer with another network secret, or with none, fails with an authentication error one round
 // trip after TLS (which takes one itself); no session comes up on either side.
-func TestNetworkSecret(t *testing.T) {
+func TestNetworkSecret(t *testing.T) { // CN4
 	one, other := secret("correct horse battery staple"), secret("incorrect horse battery staple")
 	open := func(*socket.Config) {}
 	for name, tc := range map[string]struct {
@@ -93,7 +93,7 @@ func TestNetworkSecret(t *testing.T) {
 }
 
 // I6: Admit refuses dialled and accepted peers before anything of theirs is handled.
-func TestAdmit(t *testing.T) {
+func TestAdmit(t *testing.T) { // CN3
 	nobody := func(c *socket.Config) { c.Admit = func(peer.ID) error { return errors.New("strangers") } }
 	inWorld(t, func(w *world) {
 		a, b := w.node("a"), w.node("b", nobody)
@@ -112,7 +112,7 @@ func TestAdmit(t *testing.T) {
 }
 
 // Threat T2: our own key is not a peer, asked for by id or met at an address.
-func TestOwnKey(t *testing.T) {
+func TestOwnKey(t *testing.T) { // ID6
 	inWorld(t, func(w *world) {
 		a := w.node("a")
 		_, err := a.Dial(context.Background(), a.LocalID(), a.addr)

@@ -14,7 +14,7 @@ import (
 
 // C5 x C2: two honest hosts dial each other at the same time, one sends and closes. No loss, no jitter.
 // Close must deliver; above all it must not return nil if it did not.
-func TestCloseDuringMerge(t *testing.T) {
+func TestCloseDuringMerge(t *testing.T) { // SE5
 	watchdog(t)
 	failed, lied := 0, 0
 	const blocks, skews = 300, 80
@@ -94,7 +94,7 @@ func TestCloseWaitsForThePeersBlocks(t *testing.T) {
 
 // A host shuts down gracefully and its very last packets are lost. Everything was delivered and both sides
 // had said so, so the other side's session ended gracefully; and the restarted host can dial at once.
-func TestLastWordLost(t *testing.T) {
+func TestLastWordLost(t *testing.T) { // SE4
 	watchdog(t)
 	inWorld(t, func(w *world) {
 		a, b := w.node("a"), w.node("b")

@@ -102,7 +102,7 @@ func fate(c *quic.Conn, err error) int {
 
 // Threat T1: whatever is not exactly one self-signed, unexpired certificate of an Ed25519 key over TLS
 // 1.3 with X25519MLKEM768 and our protocol name gets no session.
-func TestCertificates(t *testing.T) {
+func TestCertificates(t *testing.T) { // ID3, ID4, ID6
 	key := testKey("x").Signer()
 	other := testKey("y").Signer()
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -200,7 +200,7 @@ func raw(t *testing.T, c *quic.Conn, b []byte) *quic.Stream {
 }
 
 // What a stranger says before it has a session: refused with the right code, and no session comes up.
-func TestBadHello(t *testing.T) {
+func TestBadHello(t *testing.T) { // CN2, CN3, CN5, CN6
 	const protocol, version, authentication, timeout = 6, 4, 3, 8
 	for name, tc := range map[string]struct {
 		act  func(t *testing.T, c *quic.Conn)
@@ -245,7 +245,7 @@ func TestBadHello(t *testing.T) {
 }
 
 // What an authenticated peer does against the protocol ends its own session, with a reason, and no other.
-func TestHostilePeer(t *testing.T) {
+func TestHostilePeer(t *testing.T) { // CN1, CN5, CN6, BL1
 	const protocol = 6
 	lane := func(bytes ...byte) []byte { return append([]byte{byte(wire.StreamLane)}, bytes...) }
 	for name, act := range map[string]func(t *testing.T, c *quic.Conn, control *quic.Stream){

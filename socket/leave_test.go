@@ -75,7 +75,7 @@ func TestCloseWaitsForMovedLanes(t *testing.T) {
 
 // B4: a Stream that was closed while its connection is being left. The peer behaves: it says Drained when
 // it has nothing of its own there. The last bytes are nevertheless lost with the connection.
-func TestStreamOnDrainedLink(t *testing.T) {
+func TestStreamOnDrainedLink(t *testing.T) { // SE3
 	watchdog(t)
 	inWorld(t, func(w *world) {
 		b, x := w.node("b"), w.stranger("x")
@@ -124,7 +124,7 @@ func TestStreamOnDrainedLink(t *testing.T) {
 
 // B4: what was written to a Stream before Close is still delivered, also when two simultaneous dials
 // merge meanwhile. Honest hosts, 10 % loss.
-func TestStreamSurvivesMerge(t *testing.T) {
+func TestStreamSurvivesMerge(t *testing.T) { // SE3
 	watchdog(t)
 	bad, total := 0, 0
 	const size = 20_000

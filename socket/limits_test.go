@@ -37,7 +37,7 @@ func TestFailedDialLeavesNothing(t *testing.T) {
 }
 
 // A large block is handed up in its place even if it overtakes what was sent before it on its lane.
-func TestLargeBlockWaitsForItsLane(t *testing.T) {
+func TestLargeBlockWaitsForItsLane(t *testing.T) { // BL3
 	inWorld(t, func(w *world) {
 		b, x := w.node("b"), w.stranger("x")
 		c, err := x.dial(b, x.certificate("x"))
@@ -64,7 +64,7 @@ func TestLargeBlockWaitsForItsLane(t *testing.T) {
 }
 
 // Threat T14: lengths that a peer only claims cost no memory, and lengths above the maximum nothing at all.
-func TestClaimedLengthsCostNothing(t *testing.T) {
+func TestClaimedLengthsCostNothing(t *testing.T) { // BL4, CN7
 	inWorld(t, func(w *world) {
 		b, x := w.node("b"), w.stranger("x")
 		c, err := x.dial(b, x.certificate("x"))

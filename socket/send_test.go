@@ -58,7 +58,7 @@ func TestTooLarge(t *testing.T) {
 
 // B2: small best-effort blocks are datagrams and may be lost; those that do not fit are promoted and
 // are not.
-func TestBestEffort(t *testing.T) {
+func TestBestEffort(t *testing.T) { // BL5
 	inWorld(t, func(w *world) {
 		a, b := w.node("a"), w.node("b")
 		s := a.dial(b)

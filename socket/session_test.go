@@ -9,7 +9,7 @@ import (
 )
 
 // C3, B1: a dialled session carries blocks both ways and has one id.
-func TestBlocksBothWays(t *testing.T) {
+func TestBlocksBothWays(t *testing.T) { // BL1
 	inWorld(t, func(w *world) {
 		a, b := w.node("a"), w.node("b")
 		sa := a.dial(b)
@@ -40,7 +40,7 @@ func TestBlocksBothWays(t *testing.T) {
 }
 
 // C5: Close delivers what was accepted, on both sides, and both learn that it was graceful.
-func TestGracefulClose(t *testing.T) {
+func TestGracefulClose(t *testing.T) { // SE4
 	inWorld(t, func(w *world) {
 		a, b := w.node("a"), w.node("b")
 		sa := a.dial(b)

@@ -62,7 +62,7 @@ func TestStreamHalfClose(t *testing.T) {
 }
 
 // B4: a reset carries its code.
-func TestStreamReset(t *testing.T) {
+func TestStreamReset(t *testing.T) { // CN7
 	inWorld(t, func(w *world) {
 		a, b := w.node("a"), w.node("b")
 		x, y := streams(t, a.dial(b), b.session(a))

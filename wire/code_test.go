@@ -4,7 +4,7 @@ import "testing"
 
 // The numbers and spellings of gRPC's set, which programs and other systems
 // depend on.
-func TestCodes(t *testing.T) {
+func TestCodes(t *testing.T) { // DI10
 	for i, want := range []string{
 		"OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists",
 		"PermissionDenied", "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange",

@@ -71,7 +71,7 @@ func TestControlAppendRefuses(t *testing.T) {
 
 // A newer peer's Hello has fields that we do not know: we read the rest, and do
 // not carry them along.
-func TestControlUnknownFields(t *testing.T) {
+func TestControlUnknownFields(t *testing.T) { // CN5
 	inner, err := proto.Marshal(hello())
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func TestControlUnknownFields(t *testing.T) {
 }
 
 // Frames follow each other; the end between two is EOF, within one it is not.
-func TestReadControlSequence(t *testing.T) {
+func TestReadControlSequence(t *testing.T) { // CN2
 	var b []byte
 	var err error
 	for nonce := range uint64(3) {

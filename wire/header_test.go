@@ -82,7 +82,7 @@ func envelope(h *Header, payload []byte) *parleyv1.Envelope {
 
 // D1, B12: what we write is what a deterministic protobuf encoder writes, and
 // either side reads the other's bytes to the same values.
-func TestHeaderMatchesGeneratedCode(t *testing.T) {
+func TestHeaderMatchesGeneratedCode(t *testing.T) { // EN1
 	rapid.Check(t, func(t *rapid.T) {
 		h, payload := genHeader(t)
 		want := envelope(&h, payload)
@@ -146,7 +146,7 @@ func TestHeaderTruncated(t *testing.T) {
 
 // Any one bit flipped gives another head, or an error, but never a second
 // spelling of the same one.
-func TestHeaderCanonical(t *testing.T) {
+func TestHeaderCanonical(t *testing.T) { // EN1
 	rapid.Check(t, func(t *rapid.T) {
 		h, payload := genHeader(t)
 		b, err := h.Append(nil, len(payload))
@@ -202,7 +202,7 @@ func TestMaxHeader(t *testing.T) {
 
 // A timeout too short for the wire's unit must not become "none", nor a very
 // long one an overflow.
-func TestHeaderTimeoutRounding(t *testing.T) {
+func TestHeaderTimeoutRounding(t *testing.T) { // EN6
 	for _, test := range []struct{ in, out time.Duration }{
 		{1, time.Microsecond},
 		{time.Microsecond, time.Microsecond},
@@ -223,7 +223,7 @@ func TestHeaderTimeoutRounding(t *testing.T) {
 
 // Append refuses what Parse would refuse, with an error that is ours, and leaves
 // the buffer alone.
-func TestHeaderAppendRefuses(t *testing.T) {
+func TestHeaderAppendRefuses(t *testing.T) { // EN5
 	tests := map[string]struct {
 		change func(h *Header)
 		length int
@@ -283,7 +283,7 @@ func TestHeaderParseReuse(t *testing.T) {
 
 // Fields that a later version may define are refused wherever they stand, until
 // a capability says otherwise.
-func TestHeaderRefusesUnknownFields(t *testing.T) {
+func TestHeaderRefusesUnknownFields(t *testing.T) { // EN2
 	h := Header{Type: 1, ID: 2}
 	known, err := h.Append(nil, 0)
 	if err != nil {

@@ -41,7 +41,7 @@ func TestMessageIDText(t *testing.T) {
 }
 
 // One text for each id: everything that comes close is refused.
-func TestParseMessageIDStrict(t *testing.T) {
+func TestParseMessageIDStrict(t *testing.T) { // EN4
 	sender := testPeer(t, 1).String()
 	for _, s := range []string{
 		"", "/", "//",

@@ -10,7 +10,7 @@ import (
 )
 
 // The number is part of the protocol: these are fixed for all time.
-func TestTypeOf(t *testing.T) {
+func TestTypeOf(t *testing.T) { // EN3
 	for name, want := range map[protoreflect.FullName]string{
 		"":                    "e3b0c442", // SHA-256 of nothing, as FIPS 180-4 examples give it
 		"abc":                 "ba7816bf", // likewise
@@ -39,7 +39,7 @@ const (
 	zeroName       = "a.M565283735"
 )
 
-func TestRegistryRefusesCollision(t *testing.T) {
+func TestRegistryRefusesCollision(t *testing.T) { // EN3
 	var r Registry
 	first, err := r.Register(collidingName)
 	if err != nil {

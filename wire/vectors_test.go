@@ -20,7 +20,7 @@ import (
 // change, `go test ./wire -run Vectors -rewrite` writes the outcomes again; the
 // bytes are never rewritten.
 
-func TestHeaderVectors(t *testing.T) {
+func TestHeaderVectors(t *testing.T) { // EN1, EN2, EN5
 	runVectors(t, "header.txt", func(t *testing.T, in []byte) string {
 		var h Header
 		payload, err := h.Parse(in)
@@ -40,7 +40,7 @@ func TestHeaderVectors(t *testing.T) {
 	})
 }
 
-func TestPreambleVectors(t *testing.T) {
+func TestPreambleVectors(t *testing.T) { // CN1
 	runVectors(t, "preamble.txt", func(t *testing.T, in []byte) string {
 		p, err := ReadPreamble(bytes.NewReader(in))
 		if err != nil {
@@ -53,7 +53,7 @@ func TestPreambleVectors(t *testing.T) {
 	})
 }
 
-func TestControlVectors(t *testing.T) {
+func TestControlVectors(t *testing.T) { // CN2
 	runVectors(t, "control.txt", func(t *testing.T, in []byte) string {
 		m, err := ReadControl(bufio.NewReader(bytes.NewReader(in)))
 		if err != nil {
