@@ -87,6 +87,8 @@ func On[S any, M proto.Message](f func(s S, c *Conversation, m M) error) Case[S]
 // with [On], an error does not end the conversation: its status is the answer.
 // For a message that was merely sent, with [Conversation.Send], f is called as well:
 // then its reply goes nowhere, and its error ends the conversation as with [On].
+// What f sends goes out before its reply, which is sent when f returns: to send
+// something after it, hand that to [Do].
 func OnRequest[S any, Req, Resp proto.Message](f func(s S, c *Conversation, req Req) (Resp, error)) Case[S] {
 	if f == nil {
 		return Case[S]{err: errNoFunction}

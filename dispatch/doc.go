@@ -69,7 +69,8 @@
 // # Errors
 //
 // What this side failed at is an [*Error], what the peer said is a [*PeerError];
-// both have a [wire.Code], which [CodeOf] finds. A handler chooses what its peer is
+// both have a [wire.Code], which [CodeOf] finds: compare that, as in
+// dispatch.CodeOf(err) == wire.NotFound. A handler chooses what its peer is
 // told with [Errorf]; of other errors and of panics the peer learns nothing but that
 // they happened. A panic ends the request or conversation it happened in, with a log
 // line, and nothing else.
@@ -96,7 +97,20 @@
 //	outbox-full                                                        a status that could not be queued
 //	session-gone                                                       came for a session that is down
 //
+// # Messages
+//
+// Messages are ordinary generated protobuf messages: a .proto file and
+// protoc-gen-go, by buf or protoc, as for any Go program; nothing of this project's
+// is generated from them. Give every file a package: the full name of a message is
+// what its number on the wire follows from.
+//
 // # Time
+//
+// A conversation's timer is one of package time that hands work to the conversation:
+//
+//	t := time.AfterFunc(time.Minute, func() { _ = dispatch.Do(c, (*game).tooSlow) })
+//
+// Stop it in an [OnEnd]; after the end Do does nothing but return an error.
 //
 // Nothing here waits by polling, so dispatchers work in testing/synctest bubbles;
 // package dispatchtest joins them in memory.

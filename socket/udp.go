@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"syscall"
@@ -91,7 +92,7 @@ func listenUDP(cfg *Config) (net.PacketConn, error) {
 	if addr == "" {
 		addr = ":0"
 	}
-	pc, err := lc.ListenPacket(context.Background(), "udp", addr)
+	pc, err := lc.ListenPacket(context.Background(), networkOf(addr), addr)
 	if err != nil {
 		return nil, listenError(addr, err)
 	}
@@ -102,6 +103,19 @@ func listenUDP(cfg *Config) (net.PacketConn, error) {
 	setBuffer(cfg.Logger, uc, "receive", cfg.ReceiveBuffer, uc.SetReadBuffer)
 	setBuffer(cfg.Logger, uc, "send", cfg.SendBuffer, uc.SetWriteBuffer)
 	return &udpConn{uc}, nil
+}
+
+// networkOf is IPv4 alone for an IPv4 address: of "0.0.0.0" the net package would make every interface in both
+// versions.
+func networkOf(addr string) string {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "udp"
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Is4() {
+		return "udp4"
+	}
+	return "udp"
 }
 
 func listenError(addr string, err error) error {

@@ -66,6 +66,16 @@ func TestUDP(t *testing.T) {
 	}
 }
 
+// An IPv4 address is IPv4 and nothing else, the one that means every interface too.
+func TestIPv4Alone(t *testing.T) {
+	a, _ := listenUDP(t, "a", func(c *socket.Config) { c.Listen = "0.0.0.0:0" })
+	if got := a.Addr().String(); !strings.HasPrefix(got, "0.0.0.0:") {
+		t.Errorf("listening on %s", got)
+	}
+	_, err := a.Dial(context.Background(), testKey("b").ID(), "[::1]:9")
+	wantCode(t, err, socket.Refused)
+}
+
 // A name with several addresses is tried at each, so that one that nobody listens on costs no timeout.
 func TestDialByName(t *testing.T) {
 	a, _ := listenUDP(t, "a", func(c *socket.Config) { c.Listen = ":0" })
