@@ -8,11 +8,14 @@ type line struct {
 }
 
 // outbox holds what one peer has not yet acknowledged, oldest first. A line leaves
-// it only by being acknowledged, so that a new session can go on where the last
-// one broke.
+// it only by being acknowledged or refused, so that a new session can go on where the
+// last one broke.
 type outbox struct {
 	lines []line
 	next  int // how many of them were sent in this conversation
+	// wary is the last line of those among which the peer refused one: up to it
+	// they are sent one at a time.
+	wary uint64
 }
 
 func (o *outbox) len() int   { return len(o.lines) }
@@ -24,7 +27,7 @@ func (o *outbox) push(number uint64, text string) {
 
 // take returns the next line to send.
 func (o *outbox) take() (line, bool) {
-	if o.next == len(o.lines) {
+	if o.next == len(o.lines) || o.next > 0 && o.lines[0].number <= o.wary {
 		return line{}, false
 	}
 	l := &o.lines[o.next]
@@ -42,10 +45,33 @@ func (o *outbox) acknowledge(number uint64) bool {
 	if len(o.lines) == 0 || o.lines[0].number != number || !o.lines[0].sent {
 		return false
 	}
+	o.pop()
+	return true
+}
+
+// refuse drops and returns the line that the peer refused, of those that were sent in a
+// conversation: the numbers first to last. If it may have been one of several, nobody
+// knows which, since acknowledgements may have been lost with the conversation: then
+// they are going to be sent one at a time.
+func (o *outbox) refuse(first, last uint64) (line, bool) {
+	suspects := 0
+	for suspects < len(o.lines) && o.lines[suspects].number >= first && o.lines[suspects].number <= last {
+		suspects++
+	}
+	if suspects != 1 {
+		o.wary = max(o.wary, last)
+		return line{}, false
+	}
+	return o.pop(), true
+}
+
+// pop drops the oldest line.
+func (o *outbox) pop() line {
+	l := o.lines[0]
 	o.lines[0] = line{}
 	o.lines = o.lines[1:]
 	o.next = max(0, o.next-1)
-	return true
+	return l
 }
 
 // drain empties the outbox and returns what was in it.

@@ -36,3 +36,39 @@ func TestOutbox(t *testing.T) {
 		t.Errorf("drained %v", l)
 	}
 }
+
+// TestRefuse: a refused line is dropped when it is known which it is, and until then
+// those that it may be are sent one at a time.
+func TestRefuse(t *testing.T) {
+	var o outbox
+	for n := range uint64(4) {
+		o.push(n+1, "x")
+	}
+	o.take()
+	o.take()
+	o.take()
+	if _, ok := o.refuse(1, 3); ok {
+		t.Error("a line is dropped though it may be another")
+	}
+	o.rewind()
+	if l, ok := o.take(); !ok || l.number != 1 {
+		t.Errorf("takes %d, %v", l.number, ok)
+	}
+	if l, ok := o.take(); ok {
+		t.Errorf("takes line %d beside one that may be refused", l.number)
+	}
+	o.acknowledge(1)
+	o.take()
+	if l, ok := o.refuse(1, 2); !ok || l.number != 2 {
+		t.Errorf("drops line %d, %v", l.number, ok)
+	}
+	if _, ok := o.refuse(1, 2); ok {
+		t.Error("drops a line that was not sent")
+	}
+	o.rewind()
+	o.take()
+	o.acknowledge(3)
+	if l, ok := o.take(); !ok || l.number != 4 {
+		t.Errorf("takes %d, %v", l.number, ok)
+	}
+}

@@ -191,6 +191,7 @@ func TestThreePeers(t *testing.T) {
 		{"/who bob", `^notice /who takes nothing`},
 		{strings.Repeat("x", maxLine+1), `^notice not sent: the line has 4097 bytes`},
 		{strings.Repeat("x", 9*maxLine), `^notice not sent: the line is longer`},
+		{"a\rb", `^notice not sent: the line has a line break`},
 		{"not \xff UTF-8", `^notice not sent: the line is not UTF-8`},
 		{"/name carol " + bob2.id, `^notice ` + stranger + ` is now called carol`},
 		{"/name robert " + bob.id, `^notice bob is now called robert`},

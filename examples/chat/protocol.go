@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -11,6 +13,20 @@ import (
 	"parley/peer"
 	"parley/wire"
 )
+
+// fault says why a text cannot be a line, or "". Both sides ask it: what is sent is
+// not refused by who has the same rules.
+func fault(text string) string {
+	switch {
+	case len(text) > maxLine:
+		return fmt.Sprintf("the line has %d bytes, and %d is the most", len(text), maxLine)
+	case !utf8.ValidString(text):
+		return "the line is not UTF-8"
+	case strings.ContainsAny(text, "\r\n"):
+		return "the line has a line break (CR or LF) in it"
+	}
+	return ""
+}
 
 // audience is told what happens in the conversations. Its methods are called in
 // their turns: one at a time for each conversation, so one that waits holds up
@@ -88,10 +104,8 @@ func (h *hearing) line(c *dispatch.Conversation, m *chatpb.Line) error {
 	switch {
 	case m.GetNumber() <= h.last:
 		return dispatch.Errorf(wire.InvalidArgument, "line %d comes after line %d", m.GetNumber(), h.last)
-	case len(m.GetText()) > maxLine:
-		return dispatch.Errorf(wire.InvalidArgument, "a line has at most %d bytes", maxLine)
-	case strings.ContainsAny(m.GetText(), "\r\n"):
-		return dispatch.Errorf(wire.InvalidArgument, "a line has no line breaks")
+	case fault(m.GetText()) != "":
+		return dispatch.Errorf(wire.InvalidArgument, "%s", fault(m.GetText()))
 	}
 	h.last = m.GetNumber()
 	if err := h.to.heard(c, m.GetNumber(), m.GetText()); err != nil {

@@ -21,6 +21,8 @@ type rude struct {
 	acks    []uint64
 	over    []error
 	greeted *dispatch.Conversation
+	// hears answers a line.
+	hears func(c *dispatch.Conversation, m *chatpb.Line) error
 }
 
 func newRude(t *testing.T) *rude {
@@ -30,7 +32,12 @@ func newRude(t *testing.T) *rude {
 	if r.d, err = dispatch.New(r.e, dispatch.Config{}); err != nil {
 		t.Fatal(err)
 	}
-	theirs, err := dispatch.NewBehavior(dispatch.On(func(*rude, *dispatch.Conversation, *chatpb.Line) error { return nil }))
+	theirs, err := dispatch.NewBehavior(dispatch.On(func(r *rude, c *dispatch.Conversation, m *chatpb.Line) error {
+		if r.hears == nil {
+			return nil
+		}
+		return r.hears(c, m)
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +87,7 @@ func TestRudePeers(t *testing.T) {
 			_ = say(c, 1, strings.Repeat("x", maxLine+1))
 		}, wire.InvalidArgument},
 		{"two lines in one", func(_ *rude, _ *site, c *dispatch.Conversation) { _ = say(c, 1, "one\ntwo") }, wire.InvalidArgument},
+		{"a carriage return", func(_ *rude, _ *site, c *dispatch.Conversation) { _ = say(c, 1, "one\rtwo") }, wire.InvalidArgument},
 		{"another type", func(_ *rude, _ *site, c *dispatch.Conversation) {
 			_ = c.Send(&chatpb.Hello{})
 		}, wire.Unimplemented},

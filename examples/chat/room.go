@@ -147,15 +147,24 @@ func (r *room) forget(m *member) {
 func (r *room) talk(m *member, session uint64) {
 	c, err := r.protocol.open(r.life, m.id)
 	if err == nil {
+		var first, last uint64 // numbers of what was said
 		for {
 			l, ok := r.next(c.Context(), m, session)
-			if !ok || say(c, l.number, l.text) != nil {
+			if !ok {
+				break
+			}
+			if first == 0 {
+				first = l.number
+			}
+			last = l.number
+			if say(c, l.number, l.text) != nil {
 				break
 			}
 		}
 		c.End() // for when it is the session that failed
 		<-c.Done()
 		err = c.Err()
+		r.refused(m, first, last, err)
 	}
 	r.mu.Lock()
 	h := m.hearing

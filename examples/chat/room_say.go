@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"unicode/utf8"
 
 	"parley/dispatch"
 	"parley/wire"
@@ -15,17 +14,6 @@ var (
 	errLeaving = errors.New("leaving; the line was not sent")
 )
 
-// checkLine says why a text cannot be a line.
-func checkLine(text string) error {
-	switch {
-	case len(text) > maxLine:
-		return fmt.Errorf("not sent: the line has %d bytes, and %d is the most", len(text), maxLine)
-	case !utf8.ValidString(text):
-		return errors.New("not sent: the line is not UTF-8")
-	}
-	return nil
-}
-
 // say sends a line to one member or, if to is nil, to everybody there. It returns
 // when the line is queued, and waits while a peer who is there has maxWaiting lines
 // to acknowledge. The error is for the user: the line has not been sent.
@@ -33,8 +21,8 @@ func checkLine(text string) error {
 // Everybody means the peers that are connected and those of the command line. If
 // there are none it means those that are being dialled.
 func (r *room) say(text string, to *member) error {
-	if err := checkLine(text); err != nil {
-		return err
+	if why := fault(text); why != "" {
+		return errors.New("not sent: " + why)
 	}
 	r.submitting.Lock()
 	defer r.submitting.Unlock()
@@ -159,5 +147,22 @@ func (r *room) lose(w who, lines []line, why string) {
 		r.settle(l.number, false)
 		r.mu.Unlock()
 		r.show(undelivered{l.number, w, why})
+	}
+}
+
+// refused gives up the line for which a peer ended our conversation, as soon as it is
+// known which. Sent again it would be refused again, and no line after it would ever
+// arrive. First and last are the numbers of the lines sent in that conversation.
+func (r *room) refused(m *member, first, last uint64, err error) {
+	status, ok := errors.AsType[*dispatch.PeerError](err)
+	if !ok || status.Code != wire.InvalidArgument {
+		return
+	}
+	r.mu.Lock()
+	l, ok := m.out.refuse(first, last)
+	w := r.who(m)
+	r.mu.Unlock()
+	if ok {
+		r.lose(w, []line{l}, reason(err))
 	}
 }

@@ -13,7 +13,9 @@ import (
 
 	"parley/dispatch"
 	"parley/dispatch/dispatchtest"
+	"parley/examples/chat/chatpb"
 	"parley/peer"
+	"parley/wire"
 )
 
 // recorder is an interface that notes what it is shown.
@@ -198,6 +200,67 @@ func TestResend(t *testing.T) {
 		connect(alice, bob)
 		alice.shows("up bob", "msg bob three", "msg bob four")
 		bob.shows("up alice", "delivered 2", "delivered 3", "delivered 4")
+	})
+}
+
+// TestRefusedLine: a line that a peer refuses is given up with the peer's reason, not
+// sent again for ever, and the lines after it arrive.
+func TestRefusedLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		alice, r := newSite(t, 1, "alice"), newRude(t)
+		other := &site{end: r.e}
+		alice.knows("picky", other, true)
+		var heard []string
+		r.hears = func(c *dispatch.Conversation, m *chatpb.Line) error {
+			heard = append(heard, m.GetText())
+			if m.GetText() == "bad" {
+				return dispatch.Errorf(wire.InvalidArgument, "no bad lines")
+			}
+			return c.Send(&chatpb.Ack{Number: m.GetNumber()})
+		}
+		connect(alice, other)
+		r.opens(alice)
+		alice.shows("up picky")
+		alice.says("one")
+		alice.says("bad")
+		alice.says("three")
+		got := alice.got()
+		for range 3 { // as often as it takes
+			dispatchtest.Disconnect(alice.end, r.e, errors.New("hung up"))
+			connect(alice, other)
+			r.opens(alice)
+			got = append(got, alice.got()...)
+		}
+		for text, n := range map[string]int{
+			"delivered 1": 1, "undelivered 1": 0, "delivered 3": 1, "undelivered 3": 0,
+			"undelivered 2 picky it says InvalidArgument: no bad lines": 1,
+		} {
+			if c := strings.Count("\n"+strings.Join(got, "\n"), "\n"+text); c != n {
+				t.Errorf("alice sees %q %d times:\n\t%s", text, c, strings.Join(got, "\n\t"))
+			}
+		}
+		if n := strings.Count(strings.Join(heard, " "), "bad"); n > 2 { // at first, and alone
+			t.Errorf("the bad line was sent %d times: %q", n, heard)
+		}
+	})
+}
+
+// TestUnfitLines: what a peer's program would refuse is not sent.
+func TestUnfitLines(t *testing.T) {
+	inBubble(t, func(_ *testing.T, alice, bob *site) {
+		for text, want := range map[string]string{
+			"x\ry":                         "not sent: the line has a line break (CR or LF) in it",
+			"x\ny":                         "not sent: the line has a line break (CR or LF) in it",
+			"\xff":                         "not sent: the line is not UTF-8",
+			strings.Repeat("x", maxLine+1): "not sent: the line has 4097 bytes, and 4096 is the most",
+		} {
+			if err := alice.say(text, nil); err == nil || err.Error() != want {
+				alice.t.Errorf("%.9q: %v", text, err)
+			}
+		}
+		alice.says(strings.Repeat("x", maxLine))
+		alice.shows("delivered 1")
+		bob.shows("msg alice " + strings.Repeat("x", maxLine))
 	})
 }
 
