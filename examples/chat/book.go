@@ -42,6 +42,8 @@ type entry struct {
 	unstored bool   // for this run only
 }
 
+var errOwnID = errors.New("that id is your own")
+
 // openBook reads the book at path. A missing file is an empty book.
 func openBook(path string, self peer.ID) (*book, error) {
 	b := &book{path: path, self: self}
@@ -135,7 +137,7 @@ func (b *book) mayAdd(name string, id peer.ID) error {
 		return fmt.Errorf("petname %s begins with #, as comments do", name)
 	}
 	if id == b.self {
-		return errors.New("that id is your own")
+		return errOwnID
 	}
 	if e := b.named(name); e != nil {
 		return fmt.Errorf("petname %s already names %s; choose another", name, e.id)

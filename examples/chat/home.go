@@ -67,7 +67,11 @@ func askAndLoad(path string, stdin *os.File, stderr io.Writer) (*peer.Key, error
 // befriend puts the friends of the command line into the book.
 func (h *home) befriend(friends []friend) error {
 	for _, f := range friends {
-		if err := h.book.add(f.name, f.id, f.address, true); err != nil {
+		err := h.book.add(f.name, f.id, f.address, true)
+		if errors.Is(err, errOwnID) {
+			err = fmt.Errorf("%w; for a second chat on this machine add -home DIR", err)
+		}
+		if err != nil {
 			return fmt.Errorf("-peer %s: %w", f.name, err)
 		}
 	}

@@ -74,7 +74,7 @@ func TestCannotStart(t *testing.T) {
 		{"petname of another", "-home ~/home -peer bob=" + carol + "@localhost:1", "", `petname bob already names ` + bob},
 		{"petname like another", "-home ~/home -peer b0b=" + carol + "@localhost:1", "", `petname b0b looks like bob`},
 		{"second petname", "-home ~/home -peer robert=" + bob + "@localhost:1", "", `already has the petname bob`},
-		{"own id", "-home ~/home -peer me=" + own + "@localhost:1", "", `that id is your own`},
+		{"own id", "-home ~/home -peer me=" + own + "@localhost:1", "", `that id is your own; for a second chat on this machine add -home DIR`},
 		{"bad listen", "-home ~/home -listen nonsense", "", `"nonsense" is not HOST:PORT; for example`},
 		{"bad port", "-home ~/home -listen :65536", "", `"65536" is not a port`},
 		{"occupied port", "-home ~/home -listen " + taken.LocalAddr().String(), "", `in use by another program: choose another port`},
