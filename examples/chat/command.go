@@ -7,13 +7,15 @@ import (
 
 const commandHelp = "/to PETNAME TEXT · /name PETNAME ID · /who · /help · /quit · //TEXT says /TEXT"
 
-// submit does what a line of input says: it is sent, or it is a command. What is
-// wrong with it is told to the user.
-func (n *node) submit(input string) {
+// submit does what a line of input says: it is sent, or it is a command. If it
+// cannot be taken the user is told why.
+func (n *node) submit(input string) (taken bool) {
 	<-n.opened
-	if err := n.obey(strings.TrimSuffix(input, "\r")); err != nil {
+	err := n.obey(strings.TrimSuffix(input, "\r"))
+	if err != nil {
 		n.room.show(notice{oneLine(err)})
 	}
+	return err == nil
 }
 
 func (n *node) obey(input string) error {

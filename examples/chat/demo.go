@@ -38,7 +38,7 @@ func newRecital(p *plain, goOn bool) *recital {
 }
 
 // run implements ui.
-func (r *recital) run(submit func(string)) error {
+func (r *recital) run(submit func(string) bool) error {
 	typed := make(chan error, 1)
 	go func() { typed <- r.plain.run(submit) }()
 	timer := time.NewTimer(answerWait)

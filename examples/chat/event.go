@@ -109,8 +109,9 @@ func (notice) isEvent()      {}
 // ui is where the user is: a terminal, a script, or a robot.
 type ui interface {
 	// run hands each line of input to submit, until the input ends or close is
-	// called. It is called once.
-	run(submit func(line string)) error
+	// called. Submit says whether the line was taken; if not, the user has been told
+	// why. Run is called once.
+	run(submit func(line string) (taken bool)) error
 	// show returns when the user can see the event, or with an error if that will
 	// not happen. It may be called concurrently, before run too.
 	show(e event) error

@@ -18,6 +18,9 @@ const (
 	maxConversations = 4
 	// maxBook is the largest petnames file, in bytes.
 	maxBook = 1 << 20
+	// maxTyped is how many characters the input line of the terminal holds: well more
+	// than a line may have, so that one that is too long is refused and not cut.
+	maxTyped = 1 << 17
 	// maxHistory is how many events the terminal keeps for scrolling back.
 	maxHistory = 2000
 )

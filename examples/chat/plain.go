@@ -18,7 +18,7 @@ type plain struct {
 
 // run implements ui. Input that is being waited for keeps it from ending: nothing
 // can be done about that, and nobody waits for it.
-func (p *plain) run(submit func(string)) error {
+func (p *plain) run(submit func(string) bool) error {
 	in := bufio.NewReaderSize(p.in, maxLine+len("/to ")+1024)
 	for {
 		text, long, err := readLine(in)

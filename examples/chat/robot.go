@@ -93,7 +93,7 @@ func (r *robot) show(e event) error {
 }
 
 // run implements ui.
-func (r *robot) run(submit func(string)) error {
+func (r *robot) run(submit func(string) bool) error {
 	topics := smallTalk
 	for {
 		var bored <-chan time.Time

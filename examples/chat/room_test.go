@@ -25,7 +25,7 @@ type recorder struct {
 	hold   chan struct{} // while not nil, messages are not shown before it is closed
 }
 
-func (*recorder) run(func(string)) error { return nil }
+func (*recorder) run(func(string) bool) error { return nil }
 func (*recorder) close()                 {}
 
 func (r *recorder) show(e event) error {

@@ -52,7 +52,7 @@ func newScreen(enter func(string) bool, interrupt func()) *screen {
 		view: viewport.New(), input: textinput.New(), looks: newLooks(),
 	}
 	s.input.Prompt = "> "
-	s.input.CharLimit = maxLine
+	s.input.CharLimit = maxTyped
 	s.input.KeyMap.Paste.SetEnabled(false) // it runs a clipboard program; the terminal's own paste works
 	styles := s.input.Styles()
 	styles.Cursor.Blink = false
@@ -70,6 +70,12 @@ func (s *screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case shown:
 		s.add(msg.event)
 		close(msg.done)
+		return s, nil
+	case refused:
+		if s.input.Value() == "" { // else the user has gone on
+			s.input.SetValue(msg.line)
+			s.input.CursorEnd()
+		}
 		return s, nil
 	case tea.WindowSizeMsg:
 		s.resize(msg.Width, msg.Height)

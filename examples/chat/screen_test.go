@@ -195,6 +195,27 @@ func TestLeavingTheScreen(t *testing.T) {
 	}
 }
 
+// TestLongPaste: a text that is too long for a line is not cut, and one that is not
+// taken comes back to be corrected.
+func TestLongPaste(t *testing.T) {
+	k := newSketch(t, 60, 10)
+	text := strings.Repeat("long ", maxLine)
+	k.Update(tea.PasteMsg{Content: text})
+	k.presses(tea.KeyPressMsg{Code: tea.KeyEnter})
+	if len(k.entered) != 1 || k.entered[0] != text {
+		t.Fatalf("entered %d lines, not the whole text", len(k.entered))
+	}
+	k.Update(refused{text})
+	if k.input.Value() != text {
+		t.Errorf("the input line has %d characters, not the %d that were refused", len(k.input.Value()), len(text))
+	}
+	k.rows()
+	k.Update(refused{"older"})
+	if k.input.Value() != text {
+		t.Error("a refused line replaces what was typed after it")
+	}
+}
+
 // TestBusyScreen: a line that cannot be taken now stays where it is.
 func TestBusyScreen(t *testing.T) {
 	k := newSketch(t, 60, 10)

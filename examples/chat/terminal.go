@@ -6,8 +6,8 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// maxTyped is how many lines the user may be ahead of the program.
-const maxTyped = 64
+// maxAhead is how many lines the user may be ahead of the program.
+const maxAhead = 64
 
 var errClosedTerminal = errors.New("the terminal is closed")
 
@@ -21,7 +21,7 @@ type terminal struct {
 // newTerminal makes a terminal. Interrupt is called when the user wants to leave, and
 // again if that does not go fast enough.
 func newTerminal(interrupt func()) *terminal {
-	t := &terminal{typed: make(chan string, maxTyped), over: make(chan struct{})}
+	t := &terminal{typed: make(chan string, maxAhead), over: make(chan struct{})}
 	enter := func(line string) bool {
 		select {
 		case t.typed <- line:
@@ -36,12 +36,14 @@ func newTerminal(interrupt func()) *terminal {
 }
 
 // run implements ui.
-func (t *terminal) run(submit func(string)) error {
+func (t *terminal) run(submit func(string) bool) error {
 	go func() {
 		for {
 			select {
 			case line := <-t.typed:
-				submit(line)
+				if !submit(line) {
+					t.program.Send(refused{line})
+				}
 			case <-t.over:
 				return
 			}
@@ -57,6 +59,9 @@ type shown struct {
 	event event
 	done  chan<- struct{}
 }
+
+// refused gives the screen a line back that was not taken.
+type refused struct{ line string }
 
 // show implements ui.
 func (t *terminal) show(e event) error {

@@ -101,6 +101,17 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
+// TestTerminalRefusal: what cannot be sent is said why, and is still there to correct.
+func TestTerminalRefusal(t *testing.T) {
+	m := newTmux(t, 80, 24, child("-listen 127.0.0.1:0 -home '"+t.TempDir()+"'"))
+	m.awaits(nil, "nobody is here")
+	text := strings.Repeat("x", maxLine)
+	m.run("send-keys", "-l", text)
+	m.run("send-keys", "-l", " end")
+	m.run("send-keys", "Enter")
+	m.awaits(nil, "· not sent: the line has 4100 bytes, and 4096 is the most", "x end\n")
+}
+
 // TestTerminalNoColor: NO_COLOR is honoured.
 func TestTerminalNoColor(t *testing.T) {
 	m := newTmux(t, 80, 24, strings.Replace(child("-demo"), "-u NO_COLOR", "NO_COLOR=1", 1))
