@@ -17,6 +17,8 @@ type home struct {
 	key  *peer.Key
 	book *book
 	made bool // the key is new
+
+	locked *os.File // nil if everything is in memory
 }
 
 // passphraseVariable is where the key's passphrase may be.
@@ -43,10 +45,40 @@ func openHome(dir string, stdin *os.File, stderr io.Writer) (*home, error) {
 	if err != nil {
 		return nil, advise(err, "choose another directory with -home")
 	}
+	if err := h.lock(dir); err != nil {
+		return nil, err
+	}
 	if h.book, err = openBook(filepath.Join(dir, "petnames"), h.key.ID()); err != nil {
+		h.close()
 		return nil, err
 	}
 	return h, nil
+}
+
+// lock keeps other chats out of a home: two with one key would take each other's
+// sessions over for ever, and write one petnames file.
+func (h *home) lock(dir string) error {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("cannot lock the home: %w; choose another directory with -home", err)
+	}
+	switch free, err := lock(f); {
+	case err != nil:
+		_ = f.Close()
+		return fmt.Errorf("cannot lock %s: %w; choose another directory with -home", dir, err)
+	case !free:
+		_ = f.Close()
+		return fmt.Errorf("%s is in use by another chat: use another -home", dir)
+	}
+	h.locked = f
+	return nil
+}
+
+// close lets other chats in.
+func (h *home) close() {
+	if h.locked != nil {
+		_ = h.locked.Close()
+	}
 }
 
 func askAndLoad(path string, stdin *os.File, stderr io.Writer) (*peer.Key, error) {

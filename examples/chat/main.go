@@ -51,6 +51,7 @@ func chat(o options, stdin, stdout *os.File, stderr io.Writer) (int, error) {
 	if err != nil {
 		return exitUsage, err
 	}
+	defer h.close()
 	if err := h.befriend(o.friends); err != nil {
 		return exitUsage, err
 	}
@@ -91,6 +92,9 @@ func chat(o options, stdin, stdout *os.File, stderr io.Writer) (int, error) {
 		return exitUsage, err
 	}
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+		signal.Notify(interrupts, syscall.SIGHUP) // the terminal's window was closed
+	}
 	defer signal.Stop(interrupts)
 	first := started{id: h.key.ID(), addr: n.host.Addr().String()}
 	if !o.demo {

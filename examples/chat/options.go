@@ -35,7 +35,8 @@ const usage = `Chat with other keys, directly and encrypted.
 
 usage: go run ./examples/chat [flags]
 
-  -home DIR      where your key and petnames are kept, DIR/key and DIR/petnames
+  -home DIR      where your key and petnames are kept, DIR/key and DIR/petnames, for
+                 one chat at a time; on Windows nothing checks that
                  (default: parley-chat in your configuration directory)
   -listen HOST:PORT
                  the UDP address to receive at; an empty host is all of this

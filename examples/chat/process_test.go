@@ -237,7 +237,7 @@ func TestDemo(t *testing.T) {
 }
 
 func TestSignals(t *testing.T) {
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(fmt.Sprint(sig), func(t *testing.T) {
 			h := homes(t, 2)
 			alice := start(t, "alice", h[0])

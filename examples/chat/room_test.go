@@ -26,7 +26,7 @@ type recorder struct {
 }
 
 func (*recorder) run(func(string) bool) error { return nil }
-func (*recorder) close()                 {}
+func (*recorder) close()                      {}
 
 func (r *recorder) show(e event) error {
 	text := plainText(e)

@@ -154,6 +154,7 @@ func TestLockedKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		ids[i] = h.key.ID()
+		h.close()
 	}
 	if ids[0] != ids[1] {
 		t.Errorf("the id was %v and is %v", ids[0], ids[1])
