@@ -66,7 +66,7 @@ type (
 	}
 	// delivered: every peer that the line went to has shown it.
 	delivered struct{ number uint64 }
-	// undelivered: one of those peers will not get it.
+	// undelivered: one of those peers may not have got it, and will not any more.
 	undelivered struct {
 		number uint64
 		who    who

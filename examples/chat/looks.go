@@ -44,7 +44,8 @@ func (l *looks) of(e event, f fate) string {
 		if e.invite == "" {
 			return you + "Type a line and press return. Escape leaves."
 		}
-		return you + l.quiet.Render("A friend connects to you with") + "\n" + e.invite
+		return you + l.quiet.Render("A friend connects to you with") + "\n" + e.invite + "\n" +
+			l.quiet.Render("To copy that, suspend with Ctrl-Z: it is printed below this screen too; fg comes back.")
 	case arrived:
 		return l.quiet.Render("→ ") + l.name(e.who) + l.quiet.Render(" is here")
 	case departed:

@@ -58,7 +58,7 @@ func chat(o options, stdin, stdout *os.File, stderr io.Writer) (int, error) {
 	s := settings{home: h, listen: o.listen, nick: o.nick, given: o.friends}
 	if o.secretFile != "" {
 		if s.secret, err = peer.LoadSecret(o.secretFile); err != nil {
-			return exitUsage, advise(err, "correct -network-secret-file")
+			return exitUsage, adviseSecret(err)
 		}
 	}
 	sink := &lineSink{emit: func(line string) { fmt.Fprintln(stderr, "chat: "+line) }}
@@ -101,6 +101,11 @@ func chat(o options, stdin, stdout *os.File, stderr io.Writer) (int, error) {
 		first.invite = invitation(o.nick, first.id, n.host.Addr(), o.secretFile)
 	}
 	if onTerminal {
+		if first.invite != "" {
+			// The interface has a screen of its own and breaks lines; what is printed
+			// here can be copied in one piece.
+			fmt.Fprintf(stdout, "A friend connects to you with\n%s\n", first.invite)
+		}
 		sink.set(func(line string) { go n.room.show(notice{line}) })
 	}
 	return n.live(first, interrupts)

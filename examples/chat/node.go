@@ -22,6 +22,7 @@ type node struct {
 	gate       *gate
 	room       *room
 	ui         ui
+	private    bool // there is a network secret
 
 	opened  chan struct{}   // closed by open
 	leaving chan struct{}   // closed by quit
@@ -56,7 +57,7 @@ func newNode(s settings) (*node, error) {
 		}
 		return nil, fmt.Errorf("cannot listen: %w; see -listen", err)
 	}
-	n := &node{host: host, ui: s.ui, opened: make(chan struct{}), leaving: make(chan struct{})}
+	n := &node{host: host, ui: s.ui, private: !s.secret.IsZero(), opened: make(chan struct{}), leaving: make(chan struct{})}
 	n.quit = sync.OnceFunc(func() { close(n.leaving) })
 	n.life, n.stop = context.WithCancel(context.Background())
 	n.room = newRoom(n.life, s.ui, s.home.book, n.spawn)
@@ -136,7 +137,10 @@ func (n *node) redial(id peer.ID, address string) *redial {
 	return &redial{
 		dial: func(ctx context.Context) (<-chan struct{}, error) {
 			s, err := n.host.Dial(ctx, id, address)
-			if err != nil {
+			switch {
+			case err != nil && !n.private:
+				return nil, &outsider{err}
+			case err != nil:
 				return nil, err
 			}
 			return s.Done(), nil

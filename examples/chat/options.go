@@ -76,7 +76,7 @@ TERM is dumb, events are printed one to a line:
   msg WHO TEXT                    a peer's line
   delivered N                     all peers that your N-th line went to have shown
                                   it to their users
-  undelivered N WHO REASON        one of them will not get it
+  undelivered N WHO REASON        one of them may not have got it
   unreachable WHO REASON          dialling failed; once for each new reason
   who WHO up|down ID ...          an answer to /who
   notice TEXT                     anything else
@@ -92,7 +92,8 @@ terminal, or takes it from PARLEY_PASSPHRASE; if that is set at first, the new k
 is encrypted with it. NO_COLOR turns colours off.
 
 Exit status: 0 after a graceful end, 1 if input ended and lines were not
-delivered, 2 if the chat could not start, 130 after a second interrupt.
+delivered, 2 if the chat could not start, 130 after a second interrupt. With go run,
+which adds a line such as "exit status 2", the shell sees 1 for all but 0.
 `
 
 // errHelp asks for the usage text.
@@ -194,7 +195,7 @@ func parseFriend(s string) (friend, error) {
 	}
 	id, err := peer.ParseID(text)
 	if err != nil {
-		return friend{}, err
+		return friend{}, fmt.Errorf("%w; ask your friend for the line again", err)
 	}
 	return friend{name, id, address}, checkAddress(address, 1)
 }

@@ -117,7 +117,19 @@ func listing(e listed) string {
 		s += " " + e.address
 	}
 	if e.waiting > 0 {
-		s += fmt.Sprintf(", %d lines wait", e.waiting)
+		verb := "wait"
+		if e.waiting == 1 {
+			verb = "waits"
+		}
+		s += ", " + lines(e.waiting) + " " + verb
 	}
 	return s
+}
+
+// lines is a number of lines in words.
+func lines(n int) string {
+	if n == 1 {
+		return "1 line"
+	}
+	return fmt.Sprintf("%d lines", n)
 }

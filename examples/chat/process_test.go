@@ -132,10 +132,16 @@ func TestNetworkSecret(t *testing.T) {
 	}
 	ours, theirs := secret("ours", "correct horse battery staple"), secret("theirs", "wrong horse battery staple")
 	alice := start(t, "alice", h[0], "-network-secret-file", ours)
-	for i, args := range [][]string{{"-network-secret-file", theirs}, {}} {
-		other := start(t, "other", h[1+i], append(args, "-peer", alice.as("alice"))...)
+	for i, c := range []struct {
+		args []string
+		told string
+	}{
+		{[]string{"-network-secret-file", theirs}, `not in the private network that we are in`},
+		{nil, `it is in a private network; ask for its secret \(-network-secret-file\), at `},
+	} {
+		other := start(t, "other", h[1+i], append(c.args, "-peer", alice.as("alice"))...)
 		other.types("anybody there?")
-		other.expect(`^unreachable alice authentication failed: .* private network`)
+		other.expect(`^unreachable alice authentication failed: .*` + c.told)
 		_ = other.cmd.Process.Kill()
 	}
 	bob := start(t, "bob", h[3], "-peer", alice.as("alice"), "-network-secret-file", ours)
@@ -257,7 +263,7 @@ func TestSignals(t *testing.T) {
 		alice.types("is anybody there?")
 		alice.expect(`^notice gone is not connected`)
 		_ = alice.cmd.Process.Signal(os.Interrupt)
-		alice.expect(`^notice waiting for 1 lines`)
+		alice.expect(`^notice waiting for 1 line to`)
 		_ = alice.cmd.Process.Signal(os.Interrupt)
 		alice.ends(exitInterrupted)
 	})

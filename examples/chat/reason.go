@@ -12,6 +12,11 @@ import (
 // reasonLeft is the reason of who has left in good order.
 const reasonLeft = "left"
 
+// outsider is why a peer could not be reached by one who is in no private network.
+type outsider struct{ error }
+
+func (o *outsider) Unwrap() error { return o.error }
+
 // reason says in a user's words why a peer has left or cannot be reached.
 func reason(err error) string {
 	if err == nil {
@@ -23,6 +28,9 @@ func reason(err error) string {
 	case socket.Timeout:
 		return "no answer"
 	case socket.Authentication:
+		if _, ok := errors.AsType[*outsider](err); ok && theirs {
+			return "authentication failed: it is in a private network; ask for its secret (-network-secret-file)"
+		}
 		if theirs {
 			return "authentication failed: it is not in the private network that we are in"
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"parley/dispatch"
@@ -18,7 +17,7 @@ func (r *room) leave(ctx context.Context) int {
 	soon, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if waiting := r.settled(soon); waiting > 0 {
-		r.show(notice{fmt.Sprintf("waiting for %d lines to be delivered", waiting)})
+		r.show(notice{"waiting for " + lines(waiting) + " to be delivered"})
 		r.settled(ctx)
 	}
 

@@ -402,7 +402,7 @@ func TestLeave(t *testing.T) {
 		if n := bob.leave(ctx); n != 1 || time.Since(begun) != deliveryWait {
 			t.Errorf("%d lines are lost after %v", n, time.Since(begun))
 		}
-		bob.shows("notice waiting for 1 lines to be delivered", "undelivered 1 alice you left first")
+		bob.shows("notice waiting for 1 line to be delivered", "undelivered 1 alice you left first")
 		alice.shows("msg bob hello?", "down bob left")
 	})
 }

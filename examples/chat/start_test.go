@@ -65,7 +65,7 @@ func TestCannotStart(t *testing.T) {
 		{"flag without its value", "-home", "", `needs an argument: -home`},
 		{"empty home", "-home=", "", `-home is empty`},
 		{"peer without id", "-home ~/home -peer bob", "", `PETNAME=ID@HOST:PORT`},
-		{"bad id", "-home ~/home -peer bob=123@localhost:1", "", `3 characters, want 52`},
+		{"bad id", "-home ~/home -peer bob=123@localhost:1", "", `3 characters, want 52; ask your friend for the line again`},
 		{"peer without port", "-home ~/home -peer bob=" + bob + "@localhost", "", `"localhost" is not HOST:PORT`},
 		{"peer with port 0", "-home ~/home -peer bob=" + bob + "@localhost:0", "", `port between 1 and 65535`},
 		{"peer without host", "-home ~/home -peer bob=" + bob + "@:1", "", `has no host`},
@@ -89,10 +89,10 @@ func TestCannotStart(t *testing.T) {
 		{"no secret", "-home ~/home -network-secret-file ~/none", "", `cannot be accessed.*correct -network-secret-file`},
 		{"secret open to others", "-home ~/home -network-secret-file " + write(t, in("s1"), "correct horse battery staple", 0o644), "", `chmod 600`},
 		{"short secret", "-home ~/home -network-secret-file " + write(t, in("s2"), "short", 0o600), "", `too short`},
+		{"empty secret", "-home ~/home -network-secret-file " + write(t, in("s3"), "", 0o600), "", `is empty; make one with: .* > '` + in("s3") + `'\) and give every member the same`},
 		{"bad nick", "-home ~/home -nick a/b", "", `try -nick ab`},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(c.name, func(t *testing.T) { // one after the other: a home is for one chat at a time
 			cmd := command(t, strings.Fields(strings.ReplaceAll(c.args, "~", dir))...)
 			if c.env != "" {
 				cmd.Env = append(cmd.Env, c.env)
@@ -116,7 +116,7 @@ func TestHelp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"-home", "-listen", "-nick", "-peer", "-network-secret-file", "-demo", "/to", "/name", "/who", "/quit", "//TEXT", "delivered N", "PARLEY_PASSPHRASE", "NO_COLOR", "Exit status"} {
+	for _, want := range []string{"-home", "-listen", "-nick", "-peer", "-network-secret-file", "-demo", "/to", "/name", "/who", "/quit", "//TEXT", "delivered N", "PARLEY_PASSPHRASE", "NO_COLOR", "Exit status", "may not have got it", "go run,"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the help does not mention %s", want)
 		}

@@ -34,7 +34,7 @@ func newTmux(t *testing.T, width, height int, command string) *tmux {
 
 func (m *tmux) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "tmux", append([]string{"-u", "-S", m.socket, "-f", os.DevNull}, args...)...)
-	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TMUX=")
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TMUX=", "SHELL=/bin/sh") // the user's own may be none that runs commands
 	return cmd
 }
 
@@ -110,6 +110,28 @@ func TestTerminalRefusal(t *testing.T) {
 	m.run("send-keys", "-l", " end")
 	m.run("send-keys", "Enter")
 	m.awaits(nil, "· not sent: the line has 4100 bytes, and 4096 is the most", "x end\n")
+}
+
+// TestTerminalInvite: the invitation is in sight, and outside the interface in one
+// piece, to be copied.
+func TestTerminalInvite(t *testing.T) {
+	m := newTmux(t, 80, 24, child("-nick alice -listen 127.0.0.1:0 -home '"+t.TempDir()+"'"))
+	m.awaits(nil, "A friend connects to you with", "alice=", "Ctrl-Z", "nobody is here")
+	m.run("send-keys", "Escape")
+	screen := m.awaits([]string{"-J"}, "status 0", " icanon")
+	if !regexp.MustCompile(`(?m)^go run ./examples/chat -peer alice=[a-z0-9]{52}@127\.0\.0\.1:\d+\s*$`).MatchString(screen) {
+		t.Errorf("the invitation is not to be copied:\n%s", screen)
+	}
+}
+
+// TestTerminalClosed: who closes the terminal's window leaves gracefully.
+func TestTerminalClosed(t *testing.T) {
+	h := homes(t, 2)
+	alice := start(t, "alice", h[0])
+	m := newTmux(t, 80, 24, child("-listen 127.0.0.1:0 -home '"+h[1]+"' -peer "+alice.as("alice")))
+	alice.expect(`^up `)
+	m.run("kill-server")
+	alice.expect(`^down \S+ left$`)
 }
 
 // TestTerminalNoColor: NO_COLOR is honoured.
