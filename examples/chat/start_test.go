@@ -35,7 +35,6 @@ func write(t *testing.T, path, text string, mode os.FileMode) string {
 // TestCannotStart: whatever is wrong is one line on standard error that says what to
 // do, and exit status 2.
 func TestCannotStart(t *testing.T) {
-	t.Parallel() // beside TestKill
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 	bob, carol := testKey(t, in("bob"), "").String(), testKey(t, in("carol"), "").String()
@@ -92,7 +91,7 @@ func TestCannotStart(t *testing.T) {
 		{"empty secret", "-home ~/home -network-secret-file " + write(t, in("s3"), "", 0o600), "", `is empty; make one with: .* > '` + in("s3") + `'\) and give every member the same`},
 		{"bad nick", "-home ~/home -nick a/b", "", `try -nick ab`},
 	} {
-		t.Run(c.name, func(t *testing.T) { // one after the other: a home is for one chat at a time
+		t.Run(c.name, func(t *testing.T) { // not parallel: a home is for one chat at a time
 			cmd := command(t, strings.Fields(strings.ReplaceAll(c.args, "~", dir))...)
 			if c.env != "" {
 				cmd.Env = append(cmd.Env, c.env)
