@@ -2,6 +2,7 @@ package peer
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 )
 
@@ -53,7 +54,11 @@ func (s Secret) IsZero() bool { return s.reveal == nil }
 // refused, as is a file larger than [MaxSecretFile]. The error is a *[FileError].
 func LoadSecret(path string) (Secret, error) {
 	file := privateFile{what: "network-secret file", path: path, limit: MaxSecretFile}
+	remedy := "make one with: (umask 077; head -c 32 /dev/urandom | base64 > " + shellQuote(path) + ") and give every member the same"
 	b, err := file.read()
+	if errors.Is(err, ErrFileEmpty) {
+		return Secret{}, file.fail(ErrFileEmpty, nil, remedy)
+	}
 	if err != nil {
 		return Secret{}, err
 	}
@@ -62,8 +67,7 @@ func LoadSecret(path string) (Secret, error) {
 	}
 	if len(b) < MinSecretLen {
 		return Secret{}, file.fail(ErrShortSecret,
-			fmt.Errorf("%d bytes, need at least %d", len(b), MinSecretLen),
-			"make one with: (umask 077; head -c 32 /dev/urandom | base64 > "+shellQuote(path)+") and give every member the same")
+			fmt.Errorf("%d bytes, need at least %d", len(b), MinSecretLen), remedy)
 	}
 	return NewSecret(b), nil
 }

@@ -33,7 +33,7 @@ func TestLoadSecretRefuses(t *testing.T) {
 	}{
 		{"one byte short", "0123456789abcde", ErrShortSecret, "15 bytes, need at least 16"},
 		{"long enough only with its newline", "0123456789abcde\n", ErrShortSecret, "head -c 32 /dev/urandom"},
-		{"empty", "", ErrFileEmpty, ""},
+		{"empty", "", ErrFileEmpty, "head -c 32 /dev/urandom"},
 		{"too large", strings.Repeat("x", MaxSecretFile+1), ErrFileTooLarge, "4096"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/term"
 
@@ -120,16 +119,4 @@ func advise(err error, what string) error {
 		return fmt.Errorf("%w; %s", err, what)
 	}
 	return err
-}
-
-// adviseSecret does so for the network secret. An empty file is one that is too short:
-// what else may be done about empty files does not help here.
-func adviseSecret(err error) error {
-	if e, ok := errors.AsType[*peer.FileError](err); ok && errors.Is(err, peer.ErrFileEmpty) {
-		told := *e
-		path := "'" + strings.ReplaceAll(e.Path, "'", `'\''`) + "'"
-		told.Remedy = "make one with: (umask 077; head -c 32 /dev/urandom | base64 > " + path + ") and give every member the same"
-		return &told
-	}
-	return advise(err, "correct -network-secret-file")
 }

@@ -58,7 +58,7 @@ func chat(o options, stdin, stdout *os.File, stderr io.Writer) (int, error) {
 	s := settings{home: h, listen: o.listen, nick: o.nick, given: o.friends}
 	if o.secretFile != "" {
 		if s.secret, err = peer.LoadSecret(o.secretFile); err != nil {
-			return exitUsage, adviseSecret(err)
+			return exitUsage, advise(err, "correct -network-secret-file")
 		}
 	}
 	sink := &lineSink{emit: func(line string) { fmt.Fprintln(stderr, "chat: "+line) }}
