@@ -88,7 +88,7 @@ func TestCannotStart(t *testing.T) {
 		{"no secret", "-home ~/home -network-secret-file ~/none", "", `cannot be accessed.*correct -network-secret-file`},
 		{"secret open to others", "-home ~/home -network-secret-file " + write(t, in("s1"), "correct horse battery staple", 0o644), "", `chmod 600`},
 		{"short secret", "-home ~/home -network-secret-file " + write(t, in("s2"), "short", 0o600), "", `too short`},
-		{"empty secret", "-home ~/home -network-secret-file " + write(t, in("s3"), "", 0o600), "", `is empty; make one with: .* > '` + in("s3") + `'\) and give every member the same`},
+		{"empty secret", "-home ~/home -network-secret-file " + write(t, in("s3"), "", 0o600), "", `is empty; make one with: .* > ` + in("s3") + `\) and give every member the same`},
 		{"bad nick", "-home ~/home -nick a/b", "", `try -nick ab`},
 	} {
 		t.Run(c.name, func(t *testing.T) { // not parallel: a home is for one chat at a time
