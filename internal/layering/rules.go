@@ -75,6 +75,7 @@ func Module() *Table {
 				Imports: []string{
 					"peer/...", "wire", "schema/...", "socket", "dispatch/...", protobuf,
 					"charm.land/bubbletea/v2/...", "charm.land/bubbles/v2/...", "charm.land/lipgloss/v2/...",
+					"golang.org/x/sys/...",
 					"golang.org/x/term/...",
 				},
 				TestImports: []string{"internal/simnet"},
