@@ -19,7 +19,7 @@ const (
 	ResourceExhausted  Code = 8  // a quota, buffer or limit is used up
 	FailedPrecondition Code = 9  // the state has to be changed before a retry can help
 	Aborted            Code = 10 // a conflict; retry from further back
-	OutOfRange         Code = 11 // past the end, for now
+	OutOfRange         Code = 11 // beyond the valid range, which may grow
 	Unimplemented      Code = 12 // nobody here handles that
 	Internal           Code = 13 // an invariant is broken
 	Unavailable        Code = 14 // not at present; retry with back-off

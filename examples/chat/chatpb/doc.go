@@ -1,0 +1,2 @@
+// Package chatpb has the chat's messages, generated from chat.proto.
+package chatpb
