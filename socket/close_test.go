@@ -10,6 +10,8 @@ import (
 
 	"parley/internal/simnet"
 	"parley/socket"
+	"runtime"
+	"sync/atomic"
 )
 
 // C5 x C2: two honest hosts dial each other at the same time, one sends and closes. No loss, no jitter.
@@ -120,4 +122,36 @@ func TestLastWordLost(t *testing.T) { // SE4
 		<-sb.Done()
 		wantCode(t, sb.Err(), socket.Closed)
 	})
+}
+
+// C5: a lane that is first used in the instant of Close is flushed like any other, or its Send fails; Close
+// does not wait for it in vain.
+func TestCloseRacesWithNewLanes(t *testing.T) {
+	watchdog(t)
+	for range 150 {
+		inWorld(t, func(w *world) {
+			a, b := w.node("a", func(c *socket.Config) { c.Lanes = 64 }), w.node("b")
+			s := a.dial(b)
+			var accepted atomic.Int64
+			var wait sync.WaitGroup
+			for g := range uint64(4) {
+				wait.Go(func() {
+					for lane := range uint64(16) {
+						if s.Send(context.Background(), g*16+lane, []byte("x")) == nil {
+							accepted.Add(1)
+						}
+						runtime.Gosched()
+					}
+				})
+			}
+			runtime.Gosched()
+			if err := s.Close(context.Background()); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+			wait.Wait()
+			if got := len(b.received()); int64(got) != accepted.Load() {
+				t.Errorf("%d blocks delivered of %d accepted", got, accepted.Load())
+			}
+		})
+	}
 }

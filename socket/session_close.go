@@ -55,10 +55,10 @@ func (l *loop) beginClose(local bool) error {
 	c.active = true
 	l.state.Store(int32(StateClosing))
 	close(l.closingc)
+	flushed := l.sends.close() // first, so that every lane there will ever be is among those below
 	for _, lane := range l.lanesOut() {
 		lane.finish()
 	}
-	flushed := l.sends.close()
 	l.handing.Go(func() {
 		select {
 		case <-flushed:
@@ -97,7 +97,7 @@ func (l *loop) advanceClose() error {
 		c.answered = true
 		on.say(&wire.Control{Kind: &wire.ControlClosed{Closed: &wire.Closed{}}})
 	}
-	if c.over == nil && (c.asked || !c.local) { // else the context of Close bounds it
+	if c.over == nil && c.asked { // else the context of Close bounds it
 		c.over = time.NewTimer(closeWait)
 	}
 	return nil

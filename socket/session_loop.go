@@ -13,7 +13,7 @@ import (
 type event struct {
 	kind  eventKind
 	link  *link
-	err   error         // evDead, evFlushed, evLost
+	err   error         // evDead, evLost
 	frame *wire.Control // evFrame
 	reply chan error    // evAttach
 	count chan int      // evCount
@@ -28,7 +28,7 @@ const (
 	evEnded                    // the peer has ended link's control stream
 	evUnused                   // link has no open streams any more
 	evClose                    // Close was called
-	evFlushed                  // everything accepted before closing has been delivered, or err
+	evFlushed                  // everything accepted before closing has been delivered
 	evCount                    // how many links are there? for tests and statistics
 	evLost                     // something accepted could not be delivered, or the peer broke a rule: err
 )
@@ -104,9 +104,6 @@ func (l *loop) handle(e event) error {
 	case evClose:
 		return l.beginClose(true)
 	case evFlushed:
-		if e.err != nil {
-			return e.err
-		}
 		l.closing.flushed = true
 		return l.advanceClose()
 	case evLost:
