@@ -207,7 +207,7 @@ func FuzzKeyFile(f *testing.F) {
 	f.Add(cheap, testPassphrase)
 	f.Fuzz(func(t *testing.T, content []byte, passphrase string) {
 		if len(content) > MaxKeyFile || tooMuchBcrypt(content) {
-			t.Skip()
+			t.Skip("too much work for one input: its cost is the file's to choose")
 		}
 		k, err := parseKey(content, []byte(passphrase))
 		if err != nil {

@@ -210,12 +210,19 @@ func (r *room) next(ctx context.Context, m *member, session uint64) (line, bool)
 	}
 }
 
-// greeted implements audience.
-func (r *room) greeted(c *dispatch.Conversation, nick string, run uint64) error {
+// attend returns a member whose events are this caller's to show, in order, until it
+// leaves m.shows.
+func (r *room) attend(id peer.ID) *member {
 	r.mu.Lock()
-	m := r.member(c.Peer())
+	m := r.member(id)
 	r.mu.Unlock()
 	m.shows.enter()
+	return m
+}
+
+// greeted implements audience.
+func (r *room) greeted(c *dispatch.Conversation, nick string, run uint64) error {
+	m := r.attend(c.Peer())
 	defer m.shows.leave()
 
 	r.mu.Lock()
@@ -246,10 +253,7 @@ func (r *room) greeted(c *dispatch.Conversation, nick string, run uint64) error 
 
 // heard implements audience.
 func (r *room) heard(c *dispatch.Conversation, number uint64, text string) error {
-	r.mu.Lock()
-	m := r.member(c.Peer())
-	r.mu.Unlock()
-	m.shows.enter()
+	m := r.attend(c.Peer())
 	defer m.shows.leave()
 
 	r.mu.Lock()

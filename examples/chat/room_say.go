@@ -104,10 +104,7 @@ func (r *room) queue(m *member, l said) {
 
 // acknowledged implements audience.
 func (r *room) acknowledged(c *dispatch.Conversation, number uint64) error {
-	r.mu.Lock()
-	m := r.member(c.Peer())
-	r.mu.Unlock()
-	m.shows.enter()
+	m := r.attend(c.Peer())
 	defer m.shows.leave()
 
 	r.mu.Lock()
