@@ -8,10 +8,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"parley/internal/simnet"
-	"parley/socket"
 	"runtime"
 	"sync/atomic"
+
+	"parley/internal/simnet"
+	"parley/socket"
 )
 
 // C5 x C2: two honest hosts dial each other at the same time, one sends and closes. No loss, no jitter.
