@@ -60,8 +60,9 @@ func (l *outLane) send(ctx context.Context, block []byte) error {
 	for {
 		switch {
 		case l.err != nil:
+			err := l.err
 			l.mu.Unlock()
-			return l.err
+			return err
 		case l.closing:
 			l.mu.Unlock()
 			return l.session.fail("send")
