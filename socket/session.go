@@ -42,8 +42,9 @@ type Session struct {
 	peerMaxBlock atomic.Int64  // the longest block the peer takes; 0 until established
 	lanes        atomic.Uint64 // how many lanes we send on: our setting, or fewer if the peer takes fewer
 	dropped      atomic.Uint64
-	announced    bool // up has been called; guarded by host.receiverMu
-	holds        int  // handshakes under way; guarded by host.mu
+	numbers      atomic.Uint64 // of streams we opened
+	announced    bool          // up has been called; guarded by host.receiverMu
+	holds        int           // handshakes under way; guarded by host.mu
 }
 
 // maxIncomingStreams is how many streams may wait for AcceptStream; further ones are refused.

@@ -100,7 +100,7 @@ func (s *Session) sendLarge(ctx context.Context, lane uint64, block []byte) erro
 
 	l := s.outLane(lane)
 	on, st, err := s.openStream(ctx, priorityBulk,
-		wire.Preamble{Kind: wire.StreamBlock, Lane: l.index, Number: l.position(), Length: uint64(len(block))})
+		wire.Preamble{Kind: wire.StreamBlock, Lane: l.index, Number: l.position(), Length: uint64(len(block)), Stream: s.numbers.Add(1)})
 	if err != nil {
 		return err
 	}

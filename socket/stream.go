@@ -61,7 +61,7 @@ func (s *Session) OpenStream(ctx context.Context) (*Stream, error) {
 	if err := s.usable("open stream"); err != nil {
 		return nil, err
 	}
-	on, st, err := s.openStream(ctx, priorityStream, wire.Preamble{Kind: wire.StreamBytes})
+	on, st, err := s.openStream(ctx, priorityStream, wire.Preamble{Kind: wire.StreamBytes, Stream: s.numbers.Add(1)})
 	if err != nil {
 		return nil, err
 	}

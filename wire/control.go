@@ -29,6 +29,10 @@ type (
 	Ping = parleyv1.Ping
 	// Pong answers a Ping.
 	Pong = parleyv1.Pong
+	// Outdated answers a Hello whose incarnation is not the latest.
+	Outdated = parleyv1.Outdated
+	// StreamCount is how far one stream has come.
+	StreamCount = parleyv1.StreamCount
 	// LaneCount counts the blocks of one lane since the session began.
 	LaneCount = parleyv1.LaneCount
 )
@@ -49,6 +53,8 @@ type (
 	ControlPing = parleyv1.Control_Ping
 	// ControlPong makes a Pong a kind of frame.
 	ControlPong = parleyv1.Control_Pong
+	// ControlOutdated makes an Outdated a kind of frame.
+	ControlOutdated = parleyv1.Control_Outdated
 )
 
 // Version is the version of the protocol that this package speaks.

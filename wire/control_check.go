@@ -16,10 +16,7 @@ func checkControl(m *Control) (field string, reason Reason) {
 	case *parleyv1.Control_Accept:
 		return checkAccept(k.Accept)
 	case *parleyv1.Control_Ack:
-		if len(k.Ack.GetReceived()) == 0 {
-			return "received", MissingField
-		}
-		return checkCounts("received", k.Ack.GetReceived())
+		return checkAck(k.Ack)
 	case *parleyv1.Control_Close:
 		if r := checkText(k.Close.GetMessage(), MaxCloseMessage); r != 0 {
 			return "message", r
@@ -34,6 +31,11 @@ func checkControl(m *Control) (field string, reason Reason) {
 			return field, reason
 		}
 		return checkTime("receive_time", k.Pong.GetReceiveTime())
+	case *parleyv1.Control_Outdated:
+		if k.Outdated.GetIncarnation() == 0 {
+			return "incarnation", MissingField
+		}
+		return "", 0
 	}
 	return "kind", UnknownKind
 }
@@ -55,6 +57,24 @@ func checkAccept(a *Accept) (field string, reason Reason) {
 	return checkOffer(a, a.GetReceived())
 }
 
+func checkAck(a *Ack) (field string, reason Reason) {
+	switch {
+	case len(a.GetReceived()) == 0 && len(a.GetStreams()) == 0:
+		return "received", MissingField
+	case len(a.GetStreams()) > MaxStreamCounts:
+		return "streams", TooLong
+	}
+	for _, c := range a.GetStreams() {
+		switch {
+		case c.GetStream() == 0:
+			return "streams", MissingField
+		case c.GetStream() > MaxStreamNumber:
+			return "streams", TooLarge
+		}
+	}
+	return checkCounts("received", a.GetReceived())
+}
+
 // offer is what Hello and Accept share.
 type offer interface {
 	GetVersion() uint32
@@ -64,6 +84,7 @@ type offer interface {
 	GetLanes() uint32
 	GetMaxBlock() uint64
 	GetAgent() string
+	GetConnections() uint32
 }
 
 func checkOffer(o offer, received []*LaneCount) (field string, reason Reason) {
@@ -82,6 +103,8 @@ func checkOffer(o offer, received []*LaneCount) (field string, reason Reason) {
 		return "lanes", TooLarge
 	case o.GetMaxBlock() == 0:
 		return "max_block", MissingField
+	case o.GetConnections() > MaxConnections:
+		return "connections", TooLarge
 	}
 	for i, c := range o.GetCapabilities() {
 		if i > 0 && c <= o.GetCapabilities()[i-1] {

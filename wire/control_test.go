@@ -44,6 +44,29 @@ func TestControlLongest(t *testing.T) {
 	}
 }
 
+// So does the longest Ack, which is sent while data flows.
+func TestAckLongest(t *testing.T) {
+	ack := &Ack{}
+	for i := range MaxLanes {
+		ack.Received = append(ack.Received, &LaneCount{Lane: uint32(i), Count: math.MaxUint64})
+	}
+	for range MaxStreamCounts {
+		ack.Streams = append(ack.Streams, &StreamCount{
+			Stream: MaxStreamNumber, Yours: true, Count: math.MaxUint64, Done: true, Reset_: math.MaxUint32, Stop: math.MaxUint32,
+		})
+	}
+	b, err := AppendControl(nil, &Control{Kind: &ControlAck{Ack: ack}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d bytes", len(b))
+	ack.Streams = append(ack.Streams, &StreamCount{Stream: 1})
+	var value *ValueError
+	if _, err := AppendControl(nil, &Control{Kind: &ControlAck{Ack: ack}}); !errors.As(err, &value) || *value != (ValueError{"streams", TooLong}) {
+		t.Errorf("one stream more: %v", err)
+	}
+}
+
 // What ReadControl would refuse, AppendControl refuses to send, as our fault.
 func TestControlAppendRefuses(t *testing.T) {
 	bad := hello()
@@ -59,7 +82,12 @@ func TestControlAppendRefuses(t *testing.T) {
 		"nil kind": {&Control{Kind: &ControlHello{}}, ValueError{"version", MissingField}},
 		"lanes":    {&Control{Kind: &ControlHello{Hello: bad}}, ValueError{"lanes", TooLarge}},
 		"agent":    {&Control{Kind: &ControlHello{Hello: text}}, ValueError{"agent", BadMessage}},
-		"nil lane": {&Control{Kind: &ControlAck{Ack: &Ack{Received: []*LaneCount{nil, nil}}}}, ValueError{"received", BadOrder}},
+		"connections": {&Control{Kind: &ControlHello{Hello: &Hello{Version: 1, Incarnation: 1, Lanes: 1, MaxBlock: 1, Connections: MaxConnections + 1}}},
+			ValueError{"connections", TooLarge}},
+		"empty ack":  {&Control{Kind: &ControlAck{Ack: &Ack{}}}, ValueError{"received", MissingField}},
+		"stream 0":   {&Control{Kind: &ControlAck{Ack: &Ack{Streams: []*StreamCount{nil}}}}, ValueError{"streams", MissingField}},
+		"outdated 0": {&Control{Kind: &ControlOutdated{Outdated: &Outdated{}}}, ValueError{"incarnation", MissingField}},
+		"nil lane":   {&Control{Kind: &ControlAck{Ack: &Ack{Received: []*LaneCount{nil, nil}}}}, ValueError{"received", BadOrder}},
 	} {
 		b, err := AppendControl([]byte("before"), test.in)
 		var value *ValueError

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -21,6 +22,16 @@ func TestPreambleAppendRefuses(t *testing.T) {
 		"lane's length":    {Preamble{Kind: StreamLane, Length: 1}, ValueError{"length", UnexpectedData}},
 		"block's length":   {Preamble{Kind: StreamBlock}, ValueError{"length", ZeroField}},
 		"length too large": {Preamble{Kind: StreamBlock, Length: MaxPayload + 1}, ValueError{"length", TooLong}},
+		"lane's stream":    {Preamble{Kind: StreamLane, Stream: 1}, ValueError{"stream", UnexpectedData}},
+		"no stream":        {Preamble{Kind: StreamBytes}, ValueError{"stream", ZeroField}},
+		"stream too large": {Preamble{Kind: StreamBytes, Stream: MaxStreamNumber + 1}, ValueError{"stream", TooLarge}},
+		"block's offset":   {Preamble{Kind: StreamBlock, Length: 1, Stream: 1, Offset: 2}, ValueError{"offset", TooLarge}},
+		"block's parent":   {Preamble{Kind: StreamBlock, Length: 1, Stream: 1, Parent: StreamRef{Number: 1}}, ValueError{"received", UnexpectedData}},
+		"parent of nobody": {Preamble{Kind: StreamBytes, Stream: 1, Parent: StreamRef{Yours: true}}, ValueError{"parent", TooLarge}},
+		"service alone":    {Preamble{Kind: StreamBytes, Stream: 1, Service: "s"}, ValueError{"protocol", MissingField}},
+		"protocol alone":   {Preamble{Kind: StreamBytes, Stream: 1, Protocol: "p"}, ValueError{"protocol", MissingField}},
+		"service's text":   {Preamble{Kind: StreamBytes, Stream: 1, Service: "\xff", Protocol: "p"}, ValueError{"service", BadMessage}},
+		"long protocol":    {Preamble{Kind: StreamBytes, Stream: 1, Service: "s", Protocol: strings.Repeat("p", MaxServiceName+1)}, ValueError{"protocol", TooLong}},
 	} {
 		b, err := test.in.Append([]byte("before"))
 		var value *ValueError
@@ -31,7 +42,11 @@ func TestPreambleAppendRefuses(t *testing.T) {
 }
 
 func TestMaxPreamble(t *testing.T) {
-	b, err := Preamble{Kind: StreamBlock, Lane: MaxLanes - 1, Number: math.MaxUint64, Length: MaxPayload}.Append(nil)
+	name := strings.Repeat("s", MaxServiceName)
+	b, err := Preamble{
+		Kind: StreamBytes, Stream: MaxStreamNumber, Offset: math.MaxUint64, Received: math.MaxUint64,
+		Parent: StreamRef{Number: MaxStreamNumber, Yours: true}, Service: name, Protocol: name,
+	}.Append(nil)
 	if err != nil || len(b) != MaxPreamble {
 		t.Errorf("the longest preamble has %d bytes, %v; MaxPreamble says %d", len(b), err, MaxPreamble)
 	}

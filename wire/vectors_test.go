@@ -49,8 +49,26 @@ func TestPreambleVectors(t *testing.T) { // CN1
 		if again, err := p.Append(nil); err != nil || !bytes.Equal(again, in) {
 			t.Errorf("encodes to %x, %v; want %x", again, err, in)
 		}
-		return fmt.Sprintf("kind: %d\nlane: %d\nnumber: %d\nlength: %d\n", p.Kind, p.Lane, p.Number, p.Length)
+		return describePreamble(&p)
 	})
+}
+
+// describePreamble lists the fields that the kind has.
+func describePreamble(p *Preamble) string {
+	s := fmt.Sprintf("kind: %d\n", p.Kind)
+	if p.Kind == StreamLane || p.Kind == StreamBlock {
+		s += fmt.Sprintf("lane: %d\nnumber: %d\n", p.Lane, p.Number)
+	}
+	if p.Kind == StreamBlock {
+		s += fmt.Sprintf("length: %d\n", p.Length)
+	}
+	if p.Kind == StreamBlock || p.Kind == StreamBytes {
+		s += fmt.Sprintf("stream: %d\noffset: %d\n", p.Stream, p.Offset)
+	}
+	if p.Kind == StreamBytes {
+		s += fmt.Sprintf("received: %d\nparent: %+v\nservice: %q\nprotocol: %q\n", p.Received, p.Parent, p.Service, p.Protocol)
+	}
+	return s
 }
 
 func TestControlVectors(t *testing.T) { // CN2

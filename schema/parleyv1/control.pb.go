@@ -42,6 +42,7 @@ type Control struct {
 	//	*Control_Closed
 	//	*Control_Ping
 	//	*Control_Pong
+	//	*Control_Outdated
 	Kind          isControl_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -147,6 +148,15 @@ func (x *Control) GetPong() *Pong {
 	return nil
 }
 
+func (x *Control) GetOutdated() *Outdated {
+	if x != nil {
+		if x, ok := x.Kind.(*Control_Outdated); ok {
+			return x.Outdated
+		}
+	}
+	return nil
+}
+
 type isControl_Kind interface {
 	isControl_Kind()
 }
@@ -179,6 +189,10 @@ type Control_Pong struct {
 	Pong *Pong `protobuf:"bytes,7,opt,name=pong,proto3,oneof"`
 }
 
+type Control_Outdated struct {
+	Outdated *Outdated `protobuf:"bytes,8,opt,name=outdated,proto3,oneof"`
+}
+
 func (*Control_Hello) isControl_Kind() {}
 
 func (*Control_Accept) isControl_Kind() {}
@@ -192,6 +206,8 @@ func (*Control_Closed) isControl_Kind() {}
 func (*Control_Ping) isControl_Kind() {}
 
 func (*Control_Pong) isControl_Kind() {}
+
+func (*Control_Outdated) isControl_Kind() {}
 
 // Hello is the dialler's first frame: who I am in this session and what I can
 // do. Nothing else is sent before the listener's Accept.
@@ -216,7 +232,13 @@ type Hello struct {
 	// How many lanes I can receive on, 1 to 64.
 	Lanes uint32 `protobuf:"varint,8,opt,name=lanes,proto3" json:"lanes,omitempty"`
 	// The longest block I accept, in bytes; not zero.
-	MaxBlock      uint64 `protobuf:"varint,9,opt,name=max_block,json=maxBlock,proto3" json:"max_block,omitempty"`
+	MaxBlock uint64 `protobuf:"varint,9,opt,name=max_block,json=maxBlock,proto3" json:"max_block,omitempty"`
+	// Ranks this connection among those of the session: one above the highest that
+	// I know, so that a connection made to replace another is preferred to it.
+	Generation uint64 `protobuf:"varint,10,opt,name=generation,proto3" json:"generation,omitempty"`
+	// How many connections at once I want the session to have, 1 to 16; absent
+	// means 1.
+	Connections   uint32 `protobuf:"varint,11,opt,name=connections,proto3" json:"connections,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -314,6 +336,20 @@ func (x *Hello) GetMaxBlock() uint64 {
 	return 0
 }
 
+func (x *Hello) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *Hello) GetConnections() uint32 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
 // Accept is the listener's answer to Hello. The session stands once the dialler
 // has read it.
 type Accept struct {
@@ -338,7 +374,9 @@ type Accept struct {
 	// What I have received of the resumed session.
 	Received []*LaneCount `protobuf:"bytes,9,rep,name=received,proto3" json:"received,omitempty"`
 	// As in Hello.
-	Agent         string `protobuf:"bytes,10,opt,name=agent,proto3" json:"agent,omitempty"`
+	Agent string `protobuf:"bytes,10,opt,name=agent,proto3" json:"agent,omitempty"`
+	// As in Hello.
+	Connections   uint32 `protobuf:"varint,11,opt,name=connections,proto3" json:"connections,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -443,11 +481,20 @@ func (x *Accept) GetAgent() string {
 	return ""
 }
 
+func (x *Accept) GetConnections() uint32 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
 // Ack says what has arrived, so that the sender need not keep it for replay.
 type Ack struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The lanes that have moved since the last Ack; at least one.
-	Received      []*LaneCount `protobuf:"bytes,1,rep,name=received,proto3" json:"received,omitempty"`
+	// The lanes that have moved since the last Ack.
+	Received []*LaneCount `protobuf:"bytes,1,rep,name=received,proto3" json:"received,omitempty"`
+	// The streams that have; at least one lane or stream, at most 64 streams.
+	Streams       []*StreamCount `protobuf:"bytes,2,rep,name=streams,proto3" json:"streams,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -489,6 +536,108 @@ func (x *Ack) GetReceived() []*LaneCount {
 	return nil
 }
 
+func (x *Ack) GetStreams() []*StreamCount {
+	if x != nil {
+		return x.Streams
+	}
+	return nil
+}
+
+// StreamCount is how far one stream of the session has come, in the direction
+// from the reader of this frame to its writer unless it says otherwise.
+type StreamCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The stream's number, from 1.
+	Stream uint64 `protobuf:"varint,1,opt,name=stream,proto3" json:"stream,omitempty"`
+	// Whether the reader of this frame opened the stream.
+	Yours bool `protobuf:"varint,2,opt,name=yours,proto3" json:"yours,omitempty"`
+	// How many bytes from its beginning I have handed to the application.
+	Count uint64 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	// I need nothing more of this direction: I have all of it, or have given up
+	// reading it.
+	Done bool `protobuf:"varint,4,opt,name=done,proto3" json:"done,omitempty"`
+	// One more than the code with which I have given up the direction from me to
+	// you: nothing more of it comes. Zero if I have not.
+	Reset_ uint32 `protobuf:"varint,5,opt,name=reset,proto3" json:"reset,omitempty"`
+	// One more than the code with which I have given up reading. Zero if I have
+	// not.
+	Stop          uint32 `protobuf:"varint,6,opt,name=stop,proto3" json:"stop,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamCount) Reset() {
+	*x = StreamCount{}
+	mi := &file_parley_v1_control_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamCount) ProtoMessage() {}
+
+func (x *StreamCount) ProtoReflect() protoreflect.Message {
+	mi := &file_parley_v1_control_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamCount.ProtoReflect.Descriptor instead.
+func (*StreamCount) Descriptor() ([]byte, []int) {
+	return file_parley_v1_control_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *StreamCount) GetStream() uint64 {
+	if x != nil {
+		return x.Stream
+	}
+	return 0
+}
+
+func (x *StreamCount) GetYours() bool {
+	if x != nil {
+		return x.Yours
+	}
+	return false
+}
+
+func (x *StreamCount) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *StreamCount) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
+func (x *StreamCount) GetReset_() uint32 {
+	if x != nil {
+		return x.Reset_
+	}
+	return 0
+}
+
+func (x *StreamCount) GetStop() uint32 {
+	if x != nil {
+		return x.Stop
+	}
+	return 0
+}
+
 // Close says that the sender opens no more streams: in the session, or only on
 // the connection it is sent on, because the session has moved to another.
 type Close struct {
@@ -509,7 +658,7 @@ type Close struct {
 
 func (x *Close) Reset() {
 	*x = Close{}
-	mi := &file_parley_v1_control_proto_msgTypes[4]
+	mi := &file_parley_v1_control_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -521,7 +670,7 @@ func (x *Close) String() string {
 func (*Close) ProtoMessage() {}
 
 func (x *Close) ProtoReflect() protoreflect.Message {
-	mi := &file_parley_v1_control_proto_msgTypes[4]
+	mi := &file_parley_v1_control_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -534,7 +683,7 @@ func (x *Close) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Close.ProtoReflect.Descriptor instead.
 func (*Close) Descriptor() ([]byte, []int) {
-	return file_parley_v1_control_proto_rawDescGZIP(), []int{4}
+	return file_parley_v1_control_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Close) GetReason() uint32 {
@@ -576,7 +725,7 @@ type Closed struct {
 
 func (x *Closed) Reset() {
 	*x = Closed{}
-	mi := &file_parley_v1_control_proto_msgTypes[5]
+	mi := &file_parley_v1_control_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -588,7 +737,7 @@ func (x *Closed) String() string {
 func (*Closed) ProtoMessage() {}
 
 func (x *Closed) ProtoReflect() protoreflect.Message {
-	mi := &file_parley_v1_control_proto_msgTypes[5]
+	mi := &file_parley_v1_control_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -601,7 +750,7 @@ func (x *Closed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Closed.ProtoReflect.Descriptor instead.
 func (*Closed) Descriptor() ([]byte, []int) {
-	return file_parley_v1_control_proto_rawDescGZIP(), []int{5}
+	return file_parley_v1_control_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Closed) GetReceived() []*LaneCount {
@@ -609,6 +758,55 @@ func (x *Closed) GetReceived() []*LaneCount {
 		return x.Received
 	}
 	return nil
+}
+
+// Outdated answers a Hello that asks for a new session with an incarnation that
+// is not above that of the session which its sender's key has here. The
+// connection ends; who still wants a session asks again with a later one, and
+// supersedes the old.
+type Outdated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The incarnation to exceed; not zero.
+	Incarnation   uint64 `protobuf:"fixed64,1,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Outdated) Reset() {
+	*x = Outdated{}
+	mi := &file_parley_v1_control_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Outdated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Outdated) ProtoMessage() {}
+
+func (x *Outdated) ProtoReflect() protoreflect.Message {
+	mi := &file_parley_v1_control_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Outdated.ProtoReflect.Descriptor instead.
+func (*Outdated) Descriptor() ([]byte, []int) {
+	return file_parley_v1_control_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Outdated) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
 }
 
 // Ping asks for a Pong; it measures the round trip and keeps mappings alive.
@@ -625,7 +823,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_parley_v1_control_proto_msgTypes[6]
+	mi := &file_parley_v1_control_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -637,7 +835,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_parley_v1_control_proto_msgTypes[6]
+	mi := &file_parley_v1_control_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -650,7 +848,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_parley_v1_control_proto_rawDescGZIP(), []int{6}
+	return file_parley_v1_control_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Ping) GetNonce() uint64 {
@@ -683,7 +881,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_parley_v1_control_proto_msgTypes[7]
+	mi := &file_parley_v1_control_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -695,7 +893,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_parley_v1_control_proto_msgTypes[7]
+	mi := &file_parley_v1_control_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -708,7 +906,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_parley_v1_control_proto_rawDescGZIP(), []int{7}
+	return file_parley_v1_control_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Pong) GetNonce() uint64 {
@@ -746,7 +944,7 @@ type LaneCount struct {
 
 func (x *LaneCount) Reset() {
 	*x = LaneCount{}
-	mi := &file_parley_v1_control_proto_msgTypes[8]
+	mi := &file_parley_v1_control_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -758,7 +956,7 @@ func (x *LaneCount) String() string {
 func (*LaneCount) ProtoMessage() {}
 
 func (x *LaneCount) ProtoReflect() protoreflect.Message {
-	mi := &file_parley_v1_control_proto_msgTypes[8]
+	mi := &file_parley_v1_control_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -771,7 +969,7 @@ func (x *LaneCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LaneCount.ProtoReflect.Descriptor instead.
 func (*LaneCount) Descriptor() ([]byte, []int) {
-	return file_parley_v1_control_proto_rawDescGZIP(), []int{8}
+	return file_parley_v1_control_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LaneCount) GetLane() uint32 {
@@ -792,7 +990,7 @@ var File_parley_v1_control_proto protoreflect.FileDescriptor
 
 const file_parley_v1_control_proto_rawDesc = "" +
 	"\n" +
-	"\x17parley/v1/control.proto\x12\tparley.v1\"\xb1\x02\n" +
+	"\x17parley/v1/control.proto\x12\tparley.v1\"\xe4\x02\n" +
 	"\aControl\x12(\n" +
 	"\x05hello\x18\x01 \x01(\v2\x10.parley.v1.HelloH\x00R\x05hello\x12+\n" +
 	"\x06accept\x18\x02 \x01(\v2\x11.parley.v1.AcceptH\x00R\x06accept\x12\"\n" +
@@ -800,8 +998,9 @@ const file_parley_v1_control_proto_rawDesc = "" +
 	"\x05close\x18\x04 \x01(\v2\x10.parley.v1.CloseH\x00R\x05close\x12+\n" +
 	"\x06closed\x18\x05 \x01(\v2\x11.parley.v1.ClosedH\x00R\x06closed\x12%\n" +
 	"\x04ping\x18\x06 \x01(\v2\x0f.parley.v1.PingH\x00R\x04ping\x12%\n" +
-	"\x04pong\x18\a \x01(\v2\x0f.parley.v1.PongH\x00R\x04pongB\x06\n" +
-	"\x04kind\"\xa3\x02\n" +
+	"\x04pong\x18\a \x01(\v2\x0f.parley.v1.PongH\x00R\x04pong\x121\n" +
+	"\boutdated\x18\b \x01(\v2\x13.parley.v1.OutdatedH\x00R\boutdatedB\x06\n" +
+	"\x04kind\"\xe5\x02\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x06R\vincarnation\x12)\n" +
@@ -811,7 +1010,12 @@ const file_parley_v1_control_proto_rawDesc = "" +
 	"\x05agent\x18\x06 \x01(\tR\x05agent\x120\n" +
 	"\breceived\x18\a \x03(\v2\x14.parley.v1.LaneCountR\breceived\x12\x14\n" +
 	"\x05lanes\x18\b \x01(\rR\x05lanes\x12\x1b\n" +
-	"\tmax_block\x18\t \x01(\x04R\bmaxBlock\"\xbe\x02\n" +
+	"\tmax_block\x18\t \x01(\x04R\bmaxBlock\x12\x1e\n" +
+	"\n" +
+	"generation\x18\n" +
+	" \x01(\x04R\n" +
+	"generation\x12 \n" +
+	"\vconnections\x18\v \x01(\rR\vconnections\"\xe0\x02\n" +
 	"\x06Accept\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x06R\vincarnation\x12)\n" +
@@ -823,16 +1027,27 @@ const file_parley_v1_control_proto_rawDesc = "" +
 	"\aresumed\x18\b \x01(\bR\aresumed\x120\n" +
 	"\breceived\x18\t \x03(\v2\x14.parley.v1.LaneCountR\breceived\x12\x14\n" +
 	"\x05agent\x18\n" +
-	" \x01(\tR\x05agent\"7\n" +
+	" \x01(\tR\x05agent\x12 \n" +
+	"\vconnections\x18\v \x01(\rR\vconnections\"i\n" +
 	"\x03Ack\x120\n" +
-	"\breceived\x18\x01 \x03(\v2\x14.parley.v1.LaneCountR\breceived\"}\n" +
+	"\breceived\x18\x01 \x03(\v2\x14.parley.v1.LaneCountR\breceived\x120\n" +
+	"\astreams\x18\x02 \x03(\v2\x16.parley.v1.StreamCountR\astreams\"\x8f\x01\n" +
+	"\vStreamCount\x12\x16\n" +
+	"\x06stream\x18\x01 \x01(\x04R\x06stream\x12\x14\n" +
+	"\x05yours\x18\x02 \x01(\bR\x05yours\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\x04R\x05count\x12\x12\n" +
+	"\x04done\x18\x04 \x01(\bR\x04done\x12\x14\n" +
+	"\x05reset\x18\x05 \x01(\rR\x05reset\x12\x12\n" +
+	"\x04stop\x18\x06 \x01(\rR\x04stop\"}\n" +
 	"\x05Close\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\rR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12(\n" +
 	"\x04sent\x18\x03 \x03(\v2\x14.parley.v1.LaneCountR\x04sent\x12\x18\n" +
 	"\astreams\x18\x04 \x01(\x04R\astreams\":\n" +
 	"\x06Closed\x120\n" +
-	"\breceived\x18\x01 \x03(\v2\x14.parley.v1.LaneCountR\breceived\"9\n" +
+	"\breceived\x18\x01 \x03(\v2\x14.parley.v1.LaneCountR\breceived\",\n" +
+	"\bOutdated\x12 \n" +
+	"\vincarnation\x18\x01 \x01(\x06R\vincarnation\"9\n" +
 	"\x04Ping\x12\x14\n" +
 	"\x05nonce\x18\x01 \x01(\x04R\x05nonce\x12\x1b\n" +
 	"\tsend_time\x18\x02 \x01(\x04R\bsendTime\"\\\n" +
@@ -856,36 +1071,40 @@ func file_parley_v1_control_proto_rawDescGZIP() []byte {
 	return file_parley_v1_control_proto_rawDescData
 }
 
-var file_parley_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_parley_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_parley_v1_control_proto_goTypes = []any{
-	(*Control)(nil),   // 0: parley.v1.Control
-	(*Hello)(nil),     // 1: parley.v1.Hello
-	(*Accept)(nil),    // 2: parley.v1.Accept
-	(*Ack)(nil),       // 3: parley.v1.Ack
-	(*Close)(nil),     // 4: parley.v1.Close
-	(*Closed)(nil),    // 5: parley.v1.Closed
-	(*Ping)(nil),      // 6: parley.v1.Ping
-	(*Pong)(nil),      // 7: parley.v1.Pong
-	(*LaneCount)(nil), // 8: parley.v1.LaneCount
+	(*Control)(nil),     // 0: parley.v1.Control
+	(*Hello)(nil),       // 1: parley.v1.Hello
+	(*Accept)(nil),      // 2: parley.v1.Accept
+	(*Ack)(nil),         // 3: parley.v1.Ack
+	(*StreamCount)(nil), // 4: parley.v1.StreamCount
+	(*Close)(nil),       // 5: parley.v1.Close
+	(*Closed)(nil),      // 6: parley.v1.Closed
+	(*Outdated)(nil),    // 7: parley.v1.Outdated
+	(*Ping)(nil),        // 8: parley.v1.Ping
+	(*Pong)(nil),        // 9: parley.v1.Pong
+	(*LaneCount)(nil),   // 10: parley.v1.LaneCount
 }
 var file_parley_v1_control_proto_depIdxs = []int32{
 	1,  // 0: parley.v1.Control.hello:type_name -> parley.v1.Hello
 	2,  // 1: parley.v1.Control.accept:type_name -> parley.v1.Accept
 	3,  // 2: parley.v1.Control.ack:type_name -> parley.v1.Ack
-	4,  // 3: parley.v1.Control.close:type_name -> parley.v1.Close
-	5,  // 4: parley.v1.Control.closed:type_name -> parley.v1.Closed
-	6,  // 5: parley.v1.Control.ping:type_name -> parley.v1.Ping
-	7,  // 6: parley.v1.Control.pong:type_name -> parley.v1.Pong
-	8,  // 7: parley.v1.Hello.received:type_name -> parley.v1.LaneCount
-	8,  // 8: parley.v1.Accept.received:type_name -> parley.v1.LaneCount
-	8,  // 9: parley.v1.Ack.received:type_name -> parley.v1.LaneCount
-	8,  // 10: parley.v1.Close.sent:type_name -> parley.v1.LaneCount
-	8,  // 11: parley.v1.Closed.received:type_name -> parley.v1.LaneCount
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	5,  // 3: parley.v1.Control.close:type_name -> parley.v1.Close
+	6,  // 4: parley.v1.Control.closed:type_name -> parley.v1.Closed
+	8,  // 5: parley.v1.Control.ping:type_name -> parley.v1.Ping
+	9,  // 6: parley.v1.Control.pong:type_name -> parley.v1.Pong
+	7,  // 7: parley.v1.Control.outdated:type_name -> parley.v1.Outdated
+	10, // 8: parley.v1.Hello.received:type_name -> parley.v1.LaneCount
+	10, // 9: parley.v1.Accept.received:type_name -> parley.v1.LaneCount
+	10, // 10: parley.v1.Ack.received:type_name -> parley.v1.LaneCount
+	4,  // 11: parley.v1.Ack.streams:type_name -> parley.v1.StreamCount
+	10, // 12: parley.v1.Close.sent:type_name -> parley.v1.LaneCount
+	10, // 13: parley.v1.Closed.received:type_name -> parley.v1.LaneCount
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_parley_v1_control_proto_init() }
@@ -901,6 +1120,7 @@ func file_parley_v1_control_proto_init() {
 		(*Control_Closed)(nil),
 		(*Control_Ping)(nil),
 		(*Control_Pong)(nil),
+		(*Control_Outdated)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -908,7 +1128,7 @@ func file_parley_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_parley_v1_control_proto_rawDesc), len(file_parley_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
