@@ -62,6 +62,10 @@ func Module() *Table {
 				TestImports: []string{quicGo},
 			},
 			{
+				Tree:   "internal/pace",
+				Forbid: []string{"net/...", "os/...", "log/..."},
+			},
+			{
 				Tree: "internal/layering",
 			},
 			{
