@@ -12,7 +12,7 @@ import (
 // Conn is a net.PacketConn on a simulated network, with net.UDPAddr addresses. Safe for concurrent use.
 type Conn struct {
 	net   *Net
-	local netip.AddrPort
+	local netip.AddrPort // net.mu guards it: the host may move
 
 	arrived chan struct{} // holds a token when something waits
 	closed  chan struct{}
@@ -39,8 +39,12 @@ func newConn(n *Net, local netip.AddrPort) *Conn {
 	}
 }
 
-// LocalAddr is the *net.UDPAddr given to Listen.
-func (c *Conn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(c.local) }
+// LocalAddr is the *net.UDPAddr given to Listen, or the one that [Net.Move] made of it.
+func (c *Conn) LocalAddr() net.Addr {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	return net.UDPAddrFromAddrPort(c.local)
+}
 
 // Close frees the address; a blocked ReadFrom returns net.ErrClosed.
 func (c *Conn) Close() error {
@@ -85,8 +89,13 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 func (c *Conn) ReadFrom(p []byte) (int, net.Addr, error) {
 	for {
 		d, deadline, moved := c.next()
-		if d != nil {
+		switch {
+		case c.isClosed():
+			return 0, nil, net.ErrClosed
+		case d != nil:
 			return copy(p, d.b), net.UDPAddrFromAddrPort(d.from), nil
+		case !deadline.IsZero() && !time.Now().Before(deadline):
+			return 0, nil, os.ErrDeadlineExceeded
 		}
 		if err := c.await(deadline, moved); err != nil {
 			return 0, nil, err
@@ -100,19 +109,21 @@ func (c *Conn) next() (*datagram, time.Time, chan struct{}) {
 	if len(c.inbox) == 0 {
 		return nil, c.deadline, c.moved
 	}
+	if !c.deadline.IsZero() && !time.Now().Before(c.deadline) {
+		return nil, c.deadline, c.moved
+	}
 	d := c.inbox[0]
 	c.inbox = c.inbox[1:]
+	if len(c.inbox) > 0 {
+		c.wake() // another reader may wait
+	}
 	return &d, c.deadline, c.moved
 }
 
 func (c *Conn) await(deadline time.Time, moved chan struct{}) error {
 	var expired <-chan time.Time
 	if !deadline.IsZero() {
-		d := time.Until(deadline)
-		if d <= 0 {
-			return os.ErrDeadlineExceeded
-		}
-		t := time.NewTimer(d)
+		t := time.NewTimer(time.Until(deadline))
 		defer t.Stop()
 		expired = t.C
 	}
@@ -130,10 +141,8 @@ var errNotUDP = errors.New("simnet: destination is not a *net.UDPAddr")
 
 // WriteTo sends p to a *net.UDPAddr. It never blocks.
 func (c *Conn) WriteTo(p []byte, to net.Addr) (int, error) {
-	select {
-	case <-c.closed:
+	if c.isClosed() {
 		return 0, net.ErrClosed
-	default:
 	}
 	c.mu.Lock()
 	err := c.writeErr
@@ -146,18 +155,34 @@ func (c *Conn) WriteTo(p []byte, to net.Addr) (int, error) {
 		return 0, errNotUDP
 	}
 	ap := ua.AddrPort()
-	c.net.send(c.local, netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), append([]byte(nil), p...))
+	c.net.send(c, netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), append([]byte(nil), p...))
 	return len(p), nil
 }
 
-func (c *Conn) receive(from netip.AddrPort, b []byte) {
+// receive queues a packet and says what became of it. net.mu is held.
+func (c *Conn) receive(from netip.AddrPort, b []byte) Fate {
 	c.mu.Lock()
-	if len(c.inbox) < maxInbox {
-		c.inbox = append(c.inbox, datagram{from, b})
+	defer c.mu.Unlock()
+	if len(c.inbox) >= maxInbox {
+		return Overflowed
 	}
-	c.mu.Unlock()
+	c.inbox = append(c.inbox, datagram{from, b})
+	c.wake()
+	return Delivered
+}
+
+func (c *Conn) wake() {
 	select {
 	case c.arrived <- struct{}{}:
 	default:
+	}
+}
+
+func (c *Conn) isClosed() bool {
+	select {
+	case <-c.closed:
+		return true
+	default:
+		return false
 	}
 }

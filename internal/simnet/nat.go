@@ -55,26 +55,30 @@ func (x *NAT) forget() {
 	x.byInner, x.byPort = map[natKey]*mapping{}, map[uint16]*mapping{}
 }
 
-// Reboot forgets every mapping; new ones get other ports.
-func (x *NAT) Reboot() {
+// Rebind forgets every mapping, as a NAT does that reboots or runs out of memory: the next packet of each
+// flow leaves from another port, and what comes to the old ports is filtered.
+func (x *NAT) Rebind() {
 	x.net.mu.Lock()
 	defer x.net.mu.Unlock()
 	x.forget()
-	x.next += 1000
 }
 
-// Renumber reboots the NAT with another public address.
-func (x *NAT) Renumber(public netip.Addr) {
-	x.Reboot()
+// SetPublic gives the NAT another public address, as a provider does at night. Mappings keep their ports, and
+// packets for the old address are unrouted. ErrAddrInUse if another NAT or a host has the address.
+func (x *NAT) SetPublic(public netip.Addr) error {
 	x.net.mu.Lock()
 	defer x.net.mu.Unlock()
+	if x.net.taken(public) {
+		return ErrAddrInUse
+	}
 	delete(x.net.nats, x.public)
 	x.public = public
 	x.net.nats[public] = x
+	return nil
 }
 
-// outbound translates the source of a packet on its way out. net.mu is held.
-func (x *NAT) outbound(src, dst netip.AddrPort) netip.AddrPort {
+// outbound translates the source of a packet on its way out; false if every port is mapped. net.mu is held.
+func (x *NAT) outbound(src, dst netip.AddrPort) (netip.AddrPort, bool) {
 	k := natKey{inner: src}
 	if x.kind == Symmetric {
 		k.outer = dst
@@ -86,14 +90,36 @@ func (x *NAT) outbound(src, dst netip.AddrPort) netip.AddrPort {
 		m = nil
 	}
 	if m == nil {
-		x.next++
-		m = &mapping{key: k, port: x.next, to: map[netip.AddrPort]bool{}, toIP: map[netip.Addr]bool{}}
+		port, ok := x.freePort(now)
+		if !ok {
+			return netip.AddrPort{}, false
+		}
+		m = &mapping{key: k, port: port, to: map[netip.AddrPort]bool{}, toIP: map[netip.Addr]bool{}}
 		x.byInner[k] = m
 		x.byPort[m.port] = m
 	}
 	m.last = now
 	m.to[dst], m.toIP[dst.Addr()] = true, true
-	return netip.AddrPortFrom(x.public, m.port)
+	return netip.AddrPortFrom(x.public, m.port), true
+}
+
+// freePort takes the ports in turn, so that one just given up is the last to be given out again.
+func (x *NAT) freePort(now time.Time) (uint16, bool) {
+	for range 1<<16 - firstNATPort {
+		x.next++
+		if x.next < firstNATPort { // it wrapped
+			x.next = firstNATPort
+		}
+		m := x.byPort[x.next]
+		if m == nil {
+			return x.next, true
+		}
+		if now.Sub(m.last) > x.timeout {
+			delete(x.byInner, m.key)
+			return x.next, true
+		}
+	}
+	return 0, false
 }
 
 // inbound translates the destination of a packet on its way in, or filters it. net.mu is held.

@@ -25,30 +25,10 @@ type Link struct {
 // maxInbox bounds the packets that wait for a connection's reader, like a socket buffer.
 const maxInbox = 10_000
 
-// Errors of Net.Listen.
+// Errors of this package, besides those of net.PacketConn.
 var (
 	ErrNoHost    = errors.New("simnet: no such host")
 	ErrAddrInUse = errors.New("simnet: address in use")
-)
-
-// Packet is what a trace sees of one packet as it enters the core.
-type Packet struct {
-	Time     time.Time
-	From, To netip.AddrPort
-	Size     int
-	Payload  []byte // the packet itself; valid during the call, not to be changed
-	Fate     Fate
-}
-
-// Fate says what became of a packet.
-type Fate string
-
-// The fates.
-const (
-	Sent     Fate = "sent"     // entered the network
-	Lost     Fate = "lost"     // dropped by a link
-	Filtered Fate = "filtered" // dropped by a NAT
-	Unrouted Fate = "unrouted" // no such destination
 )
 
 // Net is one network.
@@ -58,7 +38,9 @@ type Net struct {
 	conns map[netip.AddrPort]*Conn
 	nats  map[netip.Addr]*NAT // by public address
 	hosts map[netip.Addr]*host
+	paths map[path]float64 // probability that a packet is lost in the core; 1 is a black hole
 	trace func(Packet)
+	fates map[Fate]uint64
 }
 
 type host struct {
@@ -74,14 +56,9 @@ func New(seed uint64) *Net {
 		conns: map[netip.AddrPort]*Conn{},
 		nats:  map[netip.Addr]*NAT{},
 		hosts: map[netip.Addr]*host{},
+		paths: map[path]float64{},
+		fates: map[Fate]uint64{},
 	}
-}
-
-// Trace has f see every packet. f is called with the network locked: it must not call back.
-func (n *Net) Trace(f func(Packet)) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.trace = f
 }
 
 // AddHost adds a host with the same Link in both directions, behind nat unless that is nil.
@@ -141,25 +118,21 @@ func (n *Net) transit(l *Link, free *time.Time, size int) (time.Duration, bool) 
 	return d, true
 }
 
-func (n *Net) saw(from, to netip.AddrPort, b []byte, fate Fate) {
-	if n.trace != nil {
-		n.trace(Packet{Time: time.Now(), From: from, To: to, Size: len(b), Payload: b, Fate: fate})
-	}
-}
-
 // send takes ownership of b.
-func (n *Net) send(src, dst netip.AddrPort, b []byte) {
+func (n *Net) send(c *Conn, dst netip.AddrPort, b []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	src := c.local
+	n.saw(src, dst, b, Sent)
 	h := n.hosts[src.Addr()]
-	if h == nil {
+	if h == nil { // the connection was closed meanwhile, and its host has moved
 		n.saw(src, dst, b, Unrouted)
 		return
 	}
-	n.saw(src, dst, b, Sent)
 	copies := 1
 	if h.up.Dup > 0 && n.rand.Float64() < h.up.Dup {
 		copies = 2
+		n.saw(src, dst, b, Duplicated)
 	}
 	for range copies {
 		delay, ok := n.transit(&h.up, &h.upFree, len(b))
@@ -168,20 +141,24 @@ func (n *Net) send(src, dst netip.AddrPort, b []byte) {
 			continue
 		}
 		pkt := b
-		if h.up.Corrupt > 0 && n.rand.Float64() < h.up.Corrupt {
+		if h.up.Corrupt > 0 && len(b) > 0 && n.rand.Float64() < h.up.Corrupt {
 			pkt = append([]byte(nil), b...)
 			pkt[n.rand.IntN(len(pkt))] ^= 1 << n.rand.IntN(8)
 		}
 		from := src
 		if h.nat != nil {
-			from = h.nat.outbound(src, dst)
+			if from, ok = h.nat.outbound(src, dst); !ok {
+				n.saw(src, dst, b, Filtered)
+				continue
+			}
 		}
-		time.AfterFunc(delay, func() { n.arrive(from, dst, pkt) })
+		time.AfterFunc(delay, func() { n.arrive(src.Addr(), from, dst, pkt) })
 	}
 }
 
-// arrive is a packet at the far side of the core, in front of the destination's NAT and line.
-func (n *Net) arrive(src, dst netip.AddrPort, b []byte) {
+// arrive is a packet that host origin sent, at the far side of the core, in front of the destination's NAT
+// and line.
+func (n *Net) arrive(origin netip.Addr, src, dst netip.AddrPort, b []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	final := dst
@@ -201,6 +178,10 @@ func (n *Net) arrive(src, dst netip.AddrPort, b []byte) {
 		n.saw(src, dst, b, Unrouted)
 		return
 	}
+	if fate, ok := n.cross(path{origin, final.Addr()}); !ok {
+		n.saw(src, dst, b, fate)
+		return
+	}
 	delay, ok := n.transit(&h.down, &h.downFree, len(b))
 	if !ok {
 		n.saw(src, dst, b, Lost)
@@ -211,9 +192,10 @@ func (n *Net) arrive(src, dst netip.AddrPort, b []byte) {
 
 func (n *Net) deliver(src, dst netip.AddrPort, b []byte) {
 	n.mu.Lock()
-	c := n.conns[dst]
-	n.mu.Unlock()
-	if c != nil {
-		c.receive(src, b)
+	defer n.mu.Unlock()
+	fate := Unrouted
+	if c := n.conns[dst]; c != nil {
+		fate = c.receive(src, b)
 	}
+	n.saw(src, dst, b, fate)
 }

@@ -131,10 +131,10 @@ func TestNATFilters(t *testing.T) {
 					t.Errorf("kind %d: %s let in: %v, want %v", tc.kind, try.name, got != "", try.want)
 				}
 			}
-			nat.Reboot()
+			nat.Rebind()
 			send(t, b, mapped, "stale")
 			if got, _ := receive(t, a, time.Second); got != "" {
-				t.Errorf("kind %d: mapping survived a reboot", tc.kind)
+				t.Errorf("kind %d: mapping survived a rebinding", tc.kind)
 			}
 		})
 	}
