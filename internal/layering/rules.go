@@ -45,6 +45,11 @@ func Module() *Table {
 				Forbid:      []string{"net/http/..."},
 			},
 			{
+				Tree:    "socket/record",
+				Imports: []string{"wire"},
+				Forbid:  []string{"net/...", "crypto/tls", "os/...", "log/...", "context", "time"},
+			},
+			{
 				Tree:    "actor",
 				Imports: []string{protoActor},
 				Forbid:  []string{"net/...", "crypto/tls"},
@@ -64,6 +69,11 @@ func Module() *Table {
 			{
 				Tree:   "internal/pace",
 				Forbid: []string{"net/...", "os/...", "log/..."},
+			},
+			{
+				Tree:    "internal/netwatch",
+				Imports: []string{xSys},
+				Forbid:  []string{"net/http/...", "crypto/tls", "os/exec"},
 			},
 			{
 				Tree: "internal/layering",
