@@ -79,6 +79,11 @@ func Module() *Table {
 				Tree: "internal/layering",
 			},
 			{
+				// A generator: it reads source, and nothing imports it.
+				Tree:   "internal/statediagram",
+				Forbid: network,
+			},
+			{
 				Tree:        "internal/readme",
 				TestImports: []string{"peer", "socket", "dispatch", protobuf},
 			},
