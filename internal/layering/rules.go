@@ -40,7 +40,7 @@ func Module() *Table {
 			},
 			{
 				Tree:        "socket",
-				Imports:     []string{"peer", "wire", quicGo, xCrypto, xSys},
+				Imports:     []string{"peer", "wire", "internal/netwatch", quicGo, xCrypto, xSys},
 				TestImports: []string{"internal/simnet", "schema/...", protobuf, "golang.org/x/net/nettest"},
 				Forbid:      []string{"net/http/..."},
 			},
@@ -48,6 +48,12 @@ func Module() *Table {
 				Tree:    "socket/record",
 				Imports: []string{"wire"},
 				Forbid:  []string{"net/...", "crypto/tls", "os/...", "log/...", "context", "time"},
+			},
+			{
+				// A carrier knows packets, and nothing of what they carry.
+				Tree:        "socket/memory",
+				TestImports: []string{"peer", "socket"},
+				Forbid:      []string{"net/http/...", "crypto/tls"},
 			},
 			{
 				Tree:    "actor",
