@@ -207,30 +207,3 @@ func TestCountersAddUp(t *testing.T) {
 		}
 	})
 }
-
-// Two readers, two packets: neither is left behind.
-func TestEveryReaderWakes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := simnet.New(1)
-		n.AddHost(hostA, simnet.Link{}, nil)
-		a := listen(t, n, hostA, 1)
-		for range 1_000 {
-			_ = a.SetReadDeadline(time.Now().Add(time.Second))
-			read := make(chan error)
-			for range 2 {
-				go func() {
-					_, _, err := a.ReadFrom(make([]byte, 1))
-					read <- err
-				}()
-			}
-			synctest.Wait()
-			send(t, a, a.LocalAddr(), "1")
-			send(t, a, a.LocalAddr(), "2")
-			for range 2 {
-				if err := <-read; err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-	})
-}
