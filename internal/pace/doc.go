@@ -12,7 +12,9 @@
 // Where several children of one limiter wait, the tokens are shared among them
 // equally, counted in bytes (start-time fair queueing: Goyal, Vin, Cheng, 1996):
 // a peer with a hundred transfers gets as much as a peer with one. What waits on
-// one limiter directly is served in order of arrival.
+// one limiter directly is served in order of arrival. No tokens are held back for
+// a child that is about to ask again: where a timer's lateness, a millisecond or
+// so, is worth several of its requests, those who have more waiting get more.
 //
 // # Classes
 //

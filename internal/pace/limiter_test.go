@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -187,10 +188,13 @@ func TestSetRateFromNone(t *testing.T) {
 func TestOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(New(nil, 1000, 0), 0, 0)
+		var mu sync.Mutex
 		var order []int
 		for i := range 50 {
 			go func() {
 				if l.Wait(t.Context(), Bulk, 100-i) == nil { // unequal, so that size cannot be the order
+					mu.Lock()
+					defer mu.Unlock()
 					order = append(order, i)
 				}
 			}()
@@ -230,12 +234,37 @@ func TestCancel(t *testing.T) {
 			near(t, "bytes in 100 s", float64(got.Load()), 100_000, 0.05)
 			x.end()
 			idle(t, limiters...)
-			gone, cancel := context.WithCancel(t.Context())
-			cancel()
-			if err := host.Wait(gone, c, 1); !errors.Is(err, context.Canceled) {
-				t.Errorf("with ctx over: %v", err)
+			fresh := New(nil, 1, 10)
+			if err := fresh.Wait(x.ctx, c, 1); !errors.Is(err, context.Canceled) || fresh.balance[c] != 10 {
+				t.Errorf("with ctx over: %v, balance %v", err, fresh.balance[c])
 			}
 		})
+	}
+}
+
+// Tokens that were granted in the moment in which ctx ended are used.
+func TestCancelTooLate(t *testing.T) {
+	l := New(nil, 1, 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	if l.request(Bulk, 100) != nil {
+		t.Fatal("a full bucket made a request wait")
+	}
+	w := l.request(Bulk, 1)
+	l.SetRate(0, 0)
+	cancel()
+	if err := l.withdraw(ctx, w); err != nil {
+		t.Errorf("granted, then %v", err)
+	}
+	idle(t, l)
+}
+
+// A rate too small to be computed with has a timer all the same.
+func TestLongestWait(t *testing.T) {
+	l := New(nil, 1e-300, 0)
+	l.take(Bulk, 1)
+	if d := l.delay(Bulk); d != longestWait {
+		t.Errorf("delay %v, want %v", d, longestWait)
 	}
 }
 

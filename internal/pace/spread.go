@@ -6,7 +6,7 @@ import "context"
 // in time and evenly over their recipients (B13). Broadcasts that run at the same
 // time take turns. Its methods may be called concurrently.
 type Spreader struct {
-	turns *Limiter // a message is a byte to it
+	turns *Limiter // a message is a byte to it; no broadcast has two waiting, so order of arrival is taking turns
 }
 
 // NewSpreader returns a spreader for that many messages per second, all
@@ -25,12 +25,11 @@ func (s *Spreader) SetRate(messagesPerSecond float64) { s.turns.SetRate(messages
 // It ends early with ctx's error, or with send's, which it passes on unchanged.
 // Everything whose send returned nil has been sent.
 func (s *Spreader) Spread(ctx context.Context, n int, send func(i int) error) error {
-	broadcast := New(s.turns, 0, 0)
 	for i := range n {
 		if err := ctx.Err(); err != nil { // Wait does not look where there is no limit
 			return err
 		}
-		if err := broadcast.Wait(ctx, Bulk, 1); err != nil {
+		if err := s.turns.Wait(ctx, Bulk, 1); err != nil {
 			return err
 		}
 		if err := send(i); err != nil {

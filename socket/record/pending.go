@@ -8,7 +8,7 @@ package record
 // proportion to what is buffered.
 func (r *Reader) Pending() (records, bytes int) {
 	b, err := r.br.Peek(r.br.Buffered())
-	if err != nil || r.err != nil {
+	if err != nil {
 		return 0, 0
 	}
 	ok := true

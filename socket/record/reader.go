@@ -60,7 +60,6 @@ type Reader struct {
 	br    *bufio.Reader
 	limit int
 	head  bytes.Reader // scratch
-	err   error        // the syntax error
 
 	// The record that has been begun and not been read to its end.
 	state state
@@ -111,8 +110,7 @@ func (r *Reader) ReadRecord(buf []byte) ([]byte, error) {
 	}
 	for {
 		if r.left > uint64(r.limit-r.got) {
-			r.state = unwanted
-			return buf[:max(0, len(buf)-r.got)], &TooLargeError{Limit: r.limit}
+			return r.giveUp(buf), &TooLargeError{Limit: r.limit}
 		}
 		for r.left > 0 {
 			var n int
@@ -123,15 +121,20 @@ func (r *Reader) ReadRecord(buf []byte) ([]byte, error) {
 				return buf, err
 			}
 		}
-		switch last, err := r.nextChunk(); {
-		case r.err != nil:
-			return buf[:max(0, len(buf)-r.got)], r.err
-		case err != nil:
+		last, err := r.nextChunk()
+		if syntax := (*wire.SyntaxError)(nil); errors.As(err, &syntax) {
+			return r.giveUp(buf), err
+		}
+		if err != nil || last {
 			return buf, err
-		case last:
-			return buf, nil
 		}
 	}
+}
+
+// giveUp returns buf without the current record, which is not read any further.
+func (r *Reader) giveUp(buf []byte) []byte {
+	r.state = unwanted
+	return buf[:max(0, len(buf)-r.got)]
 }
 
 // extend reads once, into room that is made behind buf.
@@ -192,11 +195,9 @@ func (r *Reader) nextChunk() (last bool, err error) {
 	return false, within(r.readHead())
 }
 
-// readHead reads a head. If it fails, nothing is consumed.
+// readHead reads a head. If it fails, nothing is consumed: what was cut short can
+// be read again, and what was malformed is so again.
 func (r *Reader) readHead() error {
-	if r.err != nil {
-		return r.err
-	}
 	for seen := 1; ; seen++ {
 		b, err := r.br.Peek(seen)
 		if err != nil {
@@ -209,11 +210,11 @@ func (r *Reader) readHead() error {
 		if n == 0 {
 			continue
 		}
-		r.left, r.more, r.err = parseHead(&r.head, b)
-		if r.err != nil {
-			r.left, r.more = 0, true // whatever is asked next needs a head, and gets the error
-			return r.err
+		left, goesOn, err := parseHead(&r.head, b)
+		if err != nil {
+			return err
 		}
+		r.left, r.more = left, goesOn
 		_, err = r.br.Discard(n)
 		return err
 	}

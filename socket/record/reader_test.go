@@ -63,6 +63,14 @@ func TestMemory(t *testing.T) {
 			t.Errorf("%d bytes arrived, %d reserved", arrived, cap(p))
 		}
 	}
+	long := one(make([]byte, 1<<20))
+	if n := testing.AllocsPerRun(3, func() {
+		if _, err := NewReader(bytes.NewReader(long), Limits{}).ReadRecord(nil); err != nil {
+			t.Error(err)
+		}
+	}); n > 20 {
+		t.Errorf("%v allocations for a megabyte", n) // it is copied as often
+	}
 }
 
 // B6: a record is read bit by bit, whatever its size, and what is left of it is
@@ -137,6 +145,9 @@ func TestSyntaxErrorStays(t *testing.T) {
 		if !errors.As(err, &syntax) || syntax.Reason != wire.ZeroField || string(p) != "mine" {
 			t.Errorf("%q, %v", p, err)
 		}
+		if p, err = r.ReadRecord(p); !errors.As(err, &syntax) || string(p) != "mine" {
+			t.Errorf("again: %q, %v", p, err)
+		}
 		if _, err := r.Next(); !errors.As(err, &syntax) {
 			t.Errorf("Next: %v", err)
 		}
@@ -199,7 +210,11 @@ func TestRoughStream(t *testing.T) {
 
 func readSomehow(t *testing.T, want [][]byte, in *rough) {
 	random := in.random
-	r := NewReader(in, Limits{Buffer: 16 + random.IntN(20_000)})
+	longest := 0
+	for _, p := range want {
+		longest = max(longest, len(p))
+	}
+	r := NewReader(in, Limits{Record: max(1, longest), Buffer: 16 + random.IntN(20_000)})
 	sure := 0
 	for i, p := range want {
 		if sure == 0 {
