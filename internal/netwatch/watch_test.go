@@ -3,6 +3,7 @@ package netwatch
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,11 +13,21 @@ func TestPoller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var (
+			mu     sync.Mutex // a tick orders nothing for the race detector
 			now    = state{"a"}
 			broken error
 			calls  int
 		)
-		run, err := poller(ctx, func() (state, error) { return now, broken }, func() { calls++ })
+		read := func() (state, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return now, broken
+		}
+		run, err := poller(ctx, read, func() {
+			mu.Lock()
+			defer mu.Unlock()
+			calls++
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,17 +47,22 @@ func TestPoller(t *testing.T) {
 			{"another", state{"a", "c"}, nil, 2},
 			{"none", nil, nil, 3},
 		} {
+			mu.Lock()
 			now, broken = step.state, step.err
+			mu.Unlock()
 			<-time.After(pollEvery)
 			synctest.Wait()
-			if calls != step.calls {
-				t.Fatalf("%s: %d calls, want %d", step.name, calls, step.calls)
+			mu.Lock()
+			got := calls
+			mu.Unlock()
+			if got != step.calls {
+				t.Fatalf("%s: %d calls, want %d", step.name, got, step.calls)
 			}
 		}
 		cancel()
 		<-ended
 		broken = errors.New("none")
-		if _, err := poller(ctx, func() (state, error) { return now, broken }, nil); !errors.Is(err, broken) {
+		if _, err := poller(ctx, read, nil); !errors.Is(err, broken) {
 			t.Errorf("a system that shows nothing: %v", err)
 		}
 	})
