@@ -35,6 +35,15 @@ func (c *udpConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 	return forgive(n, err, len(b))
 }
 
+// wrapUDP prepares a UDP socket, which is read by quic-go alone from now on.
+func wrapUDP(uc *net.UDPConn) net.PacketConn {
+	c := &udpConn{uc}
+	if enableGRO == nil {
+		return c
+	}
+	return enableGRO(c)
+}
+
 // packetConn is the same for a connection that is no UDP socket, or that somebody has wrapped.
 type packetConn struct{ net.PacketConn }
 
@@ -48,7 +57,7 @@ func (c packetConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 func wrapPacketConn(pc net.PacketConn) net.PacketConn {
 	quietQUIC()
 	if uc, ok := pc.(*net.UDPConn); ok {
-		return &udpConn{uc}
+		return wrapUDP(uc)
 	}
 	return packetConn{pc}
 }
@@ -102,7 +111,7 @@ func listenUDP(cfg *Config) (net.PacketConn, error) {
 	}
 	setBuffer(cfg.Logger, uc, "receive", cfg.ReceiveBuffer, uc.SetReadBuffer)
 	setBuffer(cfg.Logger, uc, "send", cfg.SendBuffer, uc.SetWriteBuffer)
-	return &udpConn{uc}, nil
+	return wrapUDP(uc), nil
 }
 
 // networkOf is IPv4 alone for an IPv4 address: of "0.0.0.0" the net package would make every interface in both

@@ -6,6 +6,7 @@ const (
 	protoActor = "github.com/asynkron/protoactor-go/..."
 	protobuf   = "google.golang.org/protobuf/..."
 	xCrypto    = "golang.org/x/crypto/..."
+	xNetIPv4   = "golang.org/x/net/ipv4"
 	xSys       = "golang.org/x/sys/..."
 	xText      = "golang.org/x/text/..."
 )
@@ -40,7 +41,7 @@ func Module() *Table {
 			},
 			{
 				Tree:        "socket",
-				Imports:     []string{"peer", "wire", "internal/netwatch", quicGo, xCrypto, xSys},
+				Imports:     []string{"peer", "wire", "internal/netwatch", quicGo, xCrypto, xNetIPv4, xSys},
 				TestImports: []string{"internal/simnet", "schema/...", protobuf, "golang.org/x/net/nettest"},
 				Forbid:      []string{"net/http/..."},
 			},
