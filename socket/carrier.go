@@ -29,9 +29,19 @@ type connection interface {
 	export(label string, context []byte, n int) ([]byte, error)
 	// admitted takes an accepted connection out of the count of handshakes under way.
 	admitted()
+	// stats is cheap: it may be called many times a second.
+	stats() pathStats
 	peer() peer.ID
 	localAddr() net.Addr
 	remoteAddr() net.Addr
+}
+
+// pathStats is what a connection knows of its path.
+type pathStats struct {
+	rtt, minRTT, latestRTT, deviation                      time.Duration // zero until measured
+	bytesSent, bytesReceived, packetsSent, packetsReceived uint64        // with all overhead of the carrier's own
+	bytesLost, packetsLost                                 uint64        // taken for lost and sent again
+	congestionWindow                                       uint64        // bytes; zero if the carrier does not know
 }
 
 // stream is a bidirectional byte stream of a connection. Reading and writing may go on concurrently; two
@@ -56,10 +66,11 @@ type stream interface {
 type priority int8
 
 const (
-	priorityControl priority = 0
-	priorityLane    priority = 1
-	priorityStream  priority = 3
-	priorityBulk    priority = 5 // blocks over 64 KiB
+	priorityControl     priority = 0
+	priorityLane        priority = 1
+	priorityInteractive priority = 2 // streams for which somebody waits
+	priorityStream      priority = 3
+	priorityBulk        priority = 5 // blocks over 64 KiB
 )
 
 // carrier makes connections. The host has one for each kind.

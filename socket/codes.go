@@ -16,16 +16,19 @@ const (
 	closeTimeout        closeCode = 8  // the handshake took too long
 	closeInternal       closeCode = 9  // the host failed
 	closeAborted        closeCode = 10 // closed without waiting for what was in flight
+	closeStateLost      closeCode = 11 // the session that was to be resumed is not known here
 )
 
 var closeToCode = map[closeCode]Code{
 	closeGraceful: Closed, closeDrained: Closed, closeRefused: Refused, closeAuthentication: Authentication, closeVersion: Version,
 	closeSuperseded: Superseded, closeProtocol: Protocol, closeLimit: Limit, closeTimeout: Timeout, closeInternal: Internal, closeAborted: Closed,
+	closeStateLost: StateLost,
 }
 
 var codeToClose = map[Code]closeCode{
 	Refused: closeRefused, Authentication: closeAuthentication, Version: closeVersion, Superseded: closeSuperseded, Protocol: closeProtocol,
 	Limit: closeLimit, Timeout: closeTimeout, Internal: closeInternal, Closed: closeAborted, TooLarge: closeProtocol,
+	StateLost: closeStateLost,
 }
 
 // meaning is the Code that a peer's close code stands for; unknown ones are Internal.
@@ -45,6 +48,10 @@ const (
 	resetTooLarge resetCode = 2 // a block above the receiver's maximum
 	resetLimit    resetCode = 3 // the receiver has no memory to spare
 	resetClosed   resetCode = 4 // the session is closing
+	resetMoved    resetCode = 5 // the stream goes on in another connection
+	resetParent   resetCode = 6 // the stream it was a child of has ended
+	resetNotFound resetCode = 7 // nobody offers that service
+	resetGone     resetCode = 8 // the stream was complete before; only in answer to who still has it
 
 	resetUser resetCode = 1 << 8 // here begin the codes of the application's streams
 )
@@ -57,7 +64,9 @@ func (c resetCode) meaning() Code {
 		return TooLarge
 	case resetLimit:
 		return Limit
-	case resetCanceled, resetClosed:
+	case resetNotFound:
+		return NotFound
+	case resetCanceled, resetClosed, resetMoved, resetParent, resetGone:
 		return Closed
 	}
 	return Internal

@@ -47,11 +47,41 @@ type Config struct {
 	// the connection alive (C6). Zero is 10 s, negative is never. At most half of IdleTimeout.
 	KeepAlive time.Duration
 
+	// Retention is how long a session without a connection is kept, with all that is to be sent again, before it
+	// ends with Timeout (C9). Zero is 24 hours.
+	Retention time.Duration
+	// Connections is how many connections at once a session should have, 1 to 16 (C12): if the two sides want
+	// different numbers, the higher. More than one spreads lanes and streams over paths of their own congestion
+	// control. Zero is 1.
+	Connections int
+	// ReconnectMin and ReconnectMax are the first and the longest pause between attempts to reconnect a session
+	// that has nothing to send; pauses double, with a jitter of a quarter (C8). While something waits to be
+	// sent, attempts begin every 0.25 to 2 s instead, for the first 15 minutes. Zero is 1 s and 60 s.
+	ReconnectMin, ReconnectMax time.Duration
+	// Reconnect, if set, is asked before each attempt after the first to reconnect: attempt counts from 2, last
+	// is how the previous one failed. False gives the session up: it ends with last. Called concurrently for
+	// different sessions; it must not block.
+	Reconnect func(s *Session, attempt int, last error) bool
+	// WatchNetwork has the host notice by itself when the machine's addresses change, as if NetworkChanged were
+	// called. It is off with a PacketConn of the caller's own, unless set to WatchAlways.
+	WatchNetwork WatchMode
+
 	// Lanes is how many lanes this side sends on, 1 to 64. Zero is 8: measured, eight lanes cost little
 	// against one and cut the 99th percentile at 5 % packet loss by a third.
 	Lanes int
-	// LaneBuffer is how many bytes of blocks may wait on one lane before Send blocks. Zero is 256 KiB.
+	// LaneBuffer is how many bytes of blocks one lane holds that the peer has not yet acknowledged; then Send
+	// blocks. They are kept to be sent again when a connection dies (C9). Zero is 1 MiB, at least MaxLaneBlock.
 	LaneBuffer int
+	// StreamBuffer is the same for one byte stream and its Write. Zero is 4 MiB: 64 MB/s at a round trip of 40
+	// ms. Stream.SetWriteBuffer changes it for one stream (B11).
+	StreamBuffer int
+	// StreamWindow is how many bytes of one stream may be in flight to us or unread, at most; it begins with
+	// 512 KiB and grows while the reader keeps up (B11). Zero is 6 MiB.
+	StreamWindow int
+	// MaxReplay bounds the bytes held for all peers together because they are not yet acknowledged (T9). When
+	// it is reached, sessions that have had no connection for the longest are given up, with code Limit, and
+	// then senders wait. Zero is 256 MiB.
+	MaxReplay int
 	// MaxBlock is the largest block accepted from a peer, in bytes. Zero is 16 MiB.
 	MaxBlock int
 	// MaxBlockMemory bounds the bytes of blocks over 64 KiB being received from all peers together.
@@ -67,6 +97,16 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// WatchMode says whether a Host watches the machine's addresses.
+type WatchMode uint8
+
+// The modes. On Linux the kernel reports changes, elsewhere addresses are looked at every 10 s.
+const (
+	WatchDefault WatchMode = iota // with a UDP socket of the host's own
+	WatchAlways
+	WatchNever
+)
+
 // Defaults of Config; the fields say what they mean.
 const (
 	defaultHandshakeTimeout = 5 * time.Second
@@ -75,7 +115,14 @@ const (
 	defaultKeepAlive        = 10 * time.Second
 	defaultSocketBuffer     = 7 << 20
 	defaultLanes            = 8
-	defaultLaneBuffer       = 256 << 10
+	defaultLaneBuffer       = 1 << 20
+	defaultStreamBuffer     = 4 << 20
+	defaultStreamWindow     = 6 << 20
+	defaultMaxReplay        = 256 << 20
+	defaultRetention        = 24 * time.Hour
+	defaultConnections      = 1
+	defaultReconnectMin     = time.Second
+	defaultReconnectMax     = time.Minute
 	defaultMaxBlock         = 16 << 20
 	defaultMaxBlockMemory   = 256 << 20
 	defaultMaxSessions      = 16_384
@@ -101,6 +148,13 @@ func (c Config) normalize() (Config, error) {
 	orDefault(&c.KeepAlive, defaultKeepAlive)
 	orDefault(&c.Lanes, defaultLanes)
 	orDefault(&c.LaneBuffer, defaultLaneBuffer)
+	orDefault(&c.StreamBuffer, defaultStreamBuffer)
+	orDefault(&c.StreamWindow, defaultStreamWindow)
+	orDefault(&c.MaxReplay, defaultMaxReplay)
+	orDefault(&c.Retention, defaultRetention)
+	orDefault(&c.Connections, defaultConnections)
+	orDefault(&c.ReconnectMin, defaultReconnectMin)
+	orDefault(&c.ReconnectMax, max(defaultReconnectMax, c.ReconnectMin))
 	orDefault(&c.MaxBlock, defaultMaxBlock)
 	orDefault(&c.MaxBlockMemory, defaultMaxBlockMemory)
 	orDefault(&c.MaxSessions, defaultMaxSessions)
@@ -115,7 +169,14 @@ func (c Config) normalize() (Config, error) {
 		low, high int
 	}{
 		{"Lanes", c.Lanes, 1, wire.MaxLanes},
-		{"LaneBuffer", c.LaneBuffer, 1, 1 << 30},
+		{"LaneBuffer", c.LaneBuffer, wire.MaxLaneBlock, 1 << 30},
+		{"StreamBuffer", c.StreamBuffer, 1, 1 << 30},
+		{"StreamWindow", c.StreamWindow, 16 << 10, 1 << 30},
+		{"MaxReplay", c.MaxReplay, 1 << 20, 1 << 40},
+		{"Retention", int(c.Retention), int(time.Second), int(365 * 24 * time.Hour)},
+		{"Connections", c.Connections, 1, wire.MaxConnections},
+		{"ReconnectMin", int(c.ReconnectMin), int(10 * time.Millisecond), int(24 * time.Hour)},
+		{"ReconnectMax", int(c.ReconnectMax), int(c.ReconnectMin), int(24 * time.Hour)},
 		{"MaxBlock", c.MaxBlock, wire.MaxLaneBlock, 1 << 30},
 		{"MaxBlockMemory", c.MaxBlockMemory, c.MaxBlock, 1 << 40},
 		{"MaxSessions", c.MaxSessions, 1, 1 << 30},

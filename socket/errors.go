@@ -27,12 +27,13 @@ const (
 	Protocol                       // bytes that no honest implementation of the protocol sends
 	Limit                          // a limit on resources was reached; the error names it
 	Version                        // the two sides share no protocol version
+	StateLost                      // one side no longer knows the session: it restarted, or gave it up; what was under way is lost
 )
 
 var codeNames = [...]string{
 	Internal: "internal", Refused: "refused", Timeout: "timeout", Authentication: "authentication failed", Closed: "closed",
 	Superseded: "superseded", TooLarge: "too large", NotFound: "not found", Protocol: "protocol violation", Limit: "limit reached",
-	Version: "no common version",
+	Version: "no common version", StateLost: "session state lost",
 }
 
 func (c Code) String() string {
@@ -90,6 +91,7 @@ type PeerError struct {
 	Message string  // the peer's words, at most 256 bytes, untrusted
 
 	reset bool      // the peer reset a stream; the connection goes on
+	moved bool      // because the stream goes on in another connection
 	close closeCode // 1 + the code with which the peer closed the connection; 0 if that is not what happened
 }
 

@@ -48,3 +48,17 @@ func (h *Host) DialAll(id peer.ID, addresses ...string) (*Session, error) {
 	}
 	return h.race(ctx, s, addrs)
 }
+
+// Replay is how many bytes are held to be sent again.
+func (h *Host) Replay() int64 { return h.replay.used.Load() }
+
+// KillLink closes one of a session's connections as a failure would.
+func (h *Host) KillLink(id peer.ID, i int) {
+	s, ok := h.Session(id)
+	if !ok {
+		return
+	}
+	if a := s.active.Load(); a != nil && len(*a) > 0 {
+		(*a)[i%len(*a)].close(closeInternal, "")
+	}
+}

@@ -33,6 +33,8 @@ type Host struct {
 	observers   []*observer
 
 	largeMemory budget
+	replay      budget        // what is held for peers to be sent again
+	redials     chan struct{} // a token for each attempt to connect again
 
 	receiverMu sync.Mutex
 	receiver   receiver      // constant once attached is closed
@@ -65,9 +67,14 @@ func Listen(cfg Config) (*Host, error) {
 		cfg: cfg, id: cfg.Key.ID(), carrier: quic, prover: newProver(cfg.NetworkSecret),
 		sessions: map[peer.ID]*Session{}, attached: make(chan struct{}),
 		largeMemory: budget{limit: int64(cfg.MaxBlockMemory)},
+		replay:      budget{limit: int64(cfg.MaxReplay)},
+		redials:     make(chan struct{}, maxRedials),
 	}
 	h.life, h.end = context.WithCancel(context.Background())
 	h.serving.Go(h.accept)
+	if cfg.WatchNetwork == WatchAlways || cfg.WatchNetwork == WatchDefault && cfg.PacketConn == nil {
+		h.serving.Go(h.watchNetwork)
+	}
 	return h, nil
 }
 
@@ -77,7 +84,8 @@ func (h *Host) LocalID() peer.ID { return h.id }
 // Addr is the address the host is bound to.
 func (h *Host) Addr() net.Addr { return h.carrier.addr() }
 
-// Session returns the session with a peer, if one is established or closing.
+// Session returns the session with a peer, if one is established or closing; it need not have a connection
+// right now.
 func (h *Host) Session(id peer.ID) (*Session, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -122,10 +130,39 @@ func (h *Host) Shutdown(ctx context.Context) error {
 	return errors.Join(append(errs, h.Close())...)
 }
 
+// goServe runs f as one of the host's goroutines, unless the host is closed.
+func (h *Host) goServe(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.closed {
+		h.serving.Go(f)
+	}
+}
+
 func (h *Host) refuseNew() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
+}
+
+// NetworkChanged tells the host that addresses, interfaces or routes of this machine have changed (C9). Every
+// session finds out within a fraction of a second whether its connection still works, and makes another if
+// not, without waiting for silence to tell. It returns at once. On Linux, and more slowly elsewhere, the host
+// notices by itself: see Config.WatchNetwork.
+func (h *Host) NetworkChanged() {
+	h.mu.Lock()
+	list := make([]*Session, 0, len(h.sessions))
+	for _, s := range h.sessions {
+		if s.up() {
+			list = append(list, s)
+		}
+	}
+	h.mu.Unlock()
+	h.goServe(func() { // posting waits for each session's loop
+		for _, s := range list {
+			s.post(event{kind: evKick})
+		}
+	})
 }
 
 // Close ends everything at once: what was not yet delivered is lost, peers are told that we closed. It
@@ -172,6 +209,11 @@ func (h *Host) nextIncarnation() uint64 {
 func (h *Host) hold(ctx context.Context, id peer.ID, remote uint64) (*Session, error) {
 	for {
 		s, old, err := h.tryHold(id)
+		if errors.Is(err, Limit) {
+			if old = h.giveUpOne(nil, "Config.MaxSessions is reached"); old != nil {
+				err, remote = nil, 0
+			}
+		}
 		if s != nil || err != nil {
 			return s, err
 		}
@@ -193,6 +235,21 @@ func (h *Host) hold(ctx context.Context, id peer.ID, remote uint64) (*Session, e
 func supersededBy(id peer.ID) error {
 	return &PeerError{Code: Superseded, Op: "session", Peer: id, Message: "the peer began a new session: it restarted, or its key is used elsewhere"}
 }
+
+// raise has later sessions numbered above an incarnation that the peer knows of (it is not above 2^63, so that
+// nobody can use up the numbers).
+func (h *Host) raise(above uint64) bool {
+	if above > maxIncarnation {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.incarnation = max(h.incarnation, above)
+	return true
+}
+
+// maxIncarnation leaves numbers for as long as anybody counts: the clock reaches it in 292,000 years.
+const maxIncarnation = 1 << 63
 
 // tryHold returns as old the session that must end first, if there is one.
 func (h *Host) tryHold(id peer.ID) (s, old *Session, err error) {
@@ -239,7 +296,7 @@ func (h *Host) forget(s *Session, cause error) {
 	}
 	select {
 	case <-s.established:
-		h.notify(Event{Kind: Down, Session: s, Cause: cause})
+		h.notify(Event{Kind: Over, Session: s, Cause: cause})
 	default:
 	}
 	h.mu.Lock()

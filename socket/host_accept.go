@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"parley/peer"
 	"parley/wire"
 )
 
@@ -61,12 +62,30 @@ func (h *Host) welcome(ctx context.Context, c connection) error {
 		return &Error{Code: Authentication, Op: "accept", Peer: c.peer(), Err: errSecret}
 	}
 	s, err := h.match(ctx, c, hello)
+	if outdated, ok := errors.AsType[*outdatedError](err); ok {
+		return tellOutdated(ctx, control, outdated)
+	}
 	if err != nil {
 		return err
 	}
 	err = h.acceptInto(ctx, s, c, control, frames, hello, ekm)
 	h.release(s, err)
 	return err
+}
+
+// tellOutdated answers a Hello with the incarnation to exceed, and gives the peer a moment to read it.
+func tellOutdated(ctx context.Context, control stream, e *outdatedError) error {
+	out, err := wire.AppendControl(nil, &wire.Control{Kind: &wire.ControlOutdated{Outdated: &wire.Outdated{Incarnation: e.above}}})
+	if err == nil {
+		_, err = control.Write(out)
+	}
+	if err == nil {
+		err = control.closeWrite()
+	}
+	if err == nil {
+		err = control.peek() // the dialler closes the connection; ctx bounds the wait
+	}
+	return &Error{Code: Superseded, Op: "accept", Err: errors.Join(e, ctx.Err(), err)}
 }
 
 // readHello returns nil without an error if the first frame is another.
@@ -86,26 +105,33 @@ func readHello(frames *bufio.Reader) (*wire.Hello, error) {
 }
 
 // match finds or makes the session that a Hello belongs to, and holds it. A session is the pair of both
-// sides' incarnations. The same incarnation as known: another connection of that session, which is how two
-// simultaneous dials merge. A later one: the peer has begun anew, so the old session is over. An earlier
-// one: an old connection that came late, or a second device; it is fenced off (threat T8).
+// sides' incarnations, found by the key that the connection has proved (threat T8).
+//
+//   - A Hello that names our incarnation asks to go on with that session. If it is not the live one, its
+//     state is lost here; or, if the peer has a later session, it is superseded.
+//   - A Hello that names none asks for a new session, or joins one that both sides are making at once. With a
+//     later incarnation than the live session's it supersedes that: the peer has begun anew, on this device or
+//     another (C11). With an earlier one, it is told which to exceed: its clock is slow, or it came late.
 func (h *Host) match(ctx context.Context, c connection, hello *wire.Hello) (*Session, error) {
+	theirs, ours := hello.GetIncarnation(), hello.GetPeerIncarnation()
+	if theirs > maxIncarnation {
+		return nil, violation(c.peer(), "incarnation out of range")
+	}
+	if ours != 0 {
+		return h.resume(c.peer(), theirs, ours)
+	}
 	for {
-		s, err := h.hold(ctx, c.peer(), hello.GetIncarnation())
+		s, err := h.hold(ctx, c.peer(), theirs)
 		if err != nil {
 			return nil, err
 		}
-		if ours := hello.GetPeerIncarnation(); ours != 0 && ours != s.local {
-			err := &Error{Code: Superseded, Op: "accept", Peer: c.peer(), Err: errors.New("the session it belongs to is over")}
-			h.release(s, err)
-			return nil, err
-		}
-		if s.bind(hello.GetIncarnation()) {
+		if s.bind(theirs) {
 			return s, nil
 		}
+		known := s.remote.Load()
 		h.release(s, nil)
-		if hello.GetIncarnation() < s.remote.Load() {
-			return nil, &Error{Code: Superseded, Op: "accept", Peer: c.peer(), Err: errors.New("a later session exists")}
+		if theirs < known {
+			return nil, &outdatedError{above: known}
 		}
 		s.post(event{kind: evLost, err: supersededBy(c.peer())})
 		select {
@@ -116,16 +142,42 @@ func (h *Host) match(ctx context.Context, c connection, hello *wire.Hello) (*Ses
 	}
 }
 
+// resume holds the session with a peer if it is the one that both incarnations name.
+func (h *Host) resume(id peer.ID, theirs, ours uint64) (*Session, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.sessions[id]
+	switch {
+	case h.closed:
+		return nil, &Error{Code: Closed, Op: "accept", Peer: id, Err: errHostClosed}
+	case s != nil && s.remote.Load() > theirs:
+		return nil, &Error{Code: Superseded, Op: "accept", Peer: id, Err: errors.New("a later session exists")}
+	case s == nil, s.local != ours, s.life.Err() != nil, s.State() == StateClosed, !s.bind(theirs):
+		return nil, &Error{Code: StateLost, Op: "accept", Peer: id, Err: errors.New("that session is not known here")}
+	}
+	s.holds++
+	return s, nil
+}
+
+// outdatedError says that a session must have a later incarnation than another that its peer has.
+type outdatedError struct{ above uint64 }
+
+func (*outdatedError) Error() string { return "the peer has a session with a later number" }
+
 func (h *Host) acceptInto(ctx context.Context, s *Session, c connection, control stream, frames *bufio.Reader, hello *wire.Hello, ekm []byte) error {
-	out, err := wire.AppendControl(nil, &wire.Control{Kind: &wire.ControlAccept{Accept: &wire.Accept{
+	accept := &wire.Accept{
 		Version: wire.Version, Incarnation: s.local, PeerIncarnation: hello.GetIncarnation(), Proof: h.prover.proof(listener, c.peer(), h.id, ekm),
-		Agent: agent, Lanes: wire.MaxLanes, MaxBlock: uint64(h.cfg.MaxBlock),
-	}}})
+		Agent: agent, Lanes: wire.MaxLanes, MaxBlock: uint64(h.cfg.MaxBlock), Connections: uint32(h.cfg.Connections), //nolint:gosec // at most 16
+	}
+	if accept.Resumed = hello.GetPeerIncarnation() != 0; accept.GetResumed() {
+		accept.Received = s.received()
+	}
+	out, err := wire.AppendControl(nil, &wire.Control{Kind: &wire.ControlAccept{Accept: accept}})
 	if err != nil {
 		return &Error{Code: Internal, Op: "accept", Peer: s.peer, Err: err}
 	}
 	if _, err := control.Write(out); err != nil {
 		return handshakeError(ctx, c, "accept", err)
 	}
-	return s.join(ctx, c, control, frames, false, hello)
+	return s.join(ctx, c, control, frames, false, hello.GetGeneration(), hello)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"strconv"
@@ -20,21 +21,48 @@ import (
 const headStart = 250 * time.Millisecond
 
 // Dial returns the established session with the peer id, making a connection to address ("host:port") if
-// there is none yet. If the peer dials us at the same time, both calls return the one session (C2).
+// there is none that works. If the peer dials us at the same time, both calls return the one session (C2). The
+// address is remembered: the session uses it, and others that have worked, to connect again by itself (C8, T9).
 //
 // It fails with Authentication if another key answers there, in which case nothing has been sent to it,
 // or if the peer does not know our network secret; with Refused if we or the peer do not admit the
 // other, or if address makes no sense; with NotFound if its name has no address; with Timeout if nobody
-// answers within ctx or Config.HandshakeTimeout.
+// answers within ctx or Config.HandshakeTimeout. A session that exists but cannot be reached stays.
 func (h *Host) Dial(ctx context.Context, id peer.ID, address string) (*Session, error) {
 	if err := h.mayTalk(id); err != nil {
 		return nil, err
 	}
-	if s, ok := h.Session(id); ok && s.State() == StateEstablished {
-		return s, nil
-	}
 	ctx, cancel := context.WithTimeout(ctx, h.cfg.HandshakeTimeout)
 	defer cancel()
+	for again := 0; ; again++ {
+		s, err := h.dialOnce(ctx, id, address)
+		if again == maxDialAgain || ctx.Err() != nil {
+			return s, err
+		}
+		if outdated, ok := errors.AsType[*outdatedError](err); ok {
+			if !h.raise(outdated.above) {
+				return nil, violation(id, "incarnation out of range")
+			}
+			continue
+		}
+		if !errors.Is(err, StateLost) { // else the session we knew is over, and a new one can begin
+			return s, err
+		}
+	}
+}
+
+// maxDialAgain bounds how often Dial begins anew because the peer's answer says that it has to.
+const maxDialAgain = 3
+
+func (h *Host) dialOnce(ctx context.Context, id peer.ID, address string) (*Session, error) {
+	if s, ok := h.Session(id); ok && s.State() == StateEstablished && s.life.Err() == nil {
+		s.asked.Store(true)
+		s.addresses.given(address)
+		if err := s.awaitUp(ctx); err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
 	addrs, err := h.resolve(ctx, address)
 	if err != nil {
 		code := Refused
@@ -50,7 +78,38 @@ func (h *Host) Dial(ctx context.Context, id peer.ID, address string) (*Session, 
 	if err != nil {
 		return nil, err
 	}
+	s.asked.Store(true)
+	s.addresses.given(address)
 	return h.race(ctx, s, addrs)
+}
+
+// again makes another connection for a session that exists.
+func (h *Host) again(ctx context.Context, s *Session, to target) error {
+	select {
+	case h.redials <- struct{}{}:
+		defer func() { <-h.redials }()
+	case <-ctx.Done():
+		return ctxError(ctx, "reconnect", s.peer)
+	}
+	addr := to.seen
+	if addr == nil {
+		addrs, err := h.resolve(ctx, to.text)
+		if err != nil {
+			return &Error{Code: NotFound, Op: "reconnect", Peer: s.peer, Err: err}
+		}
+		addr = addrs[rand.N(len(addrs))] //nolint:gosec // any of them
+	}
+	return h.connect(ctx, s, addr)
+}
+
+// renew begins a new session with a peer that has lost the state of the last, which our application had asked
+// for. Whoever observes the host learns of both.
+func (h *Host) renew(id peer.ID, addresses []string) {
+	for _, a := range addresses {
+		if _, err := h.Dial(h.life, id, a); err == nil || h.life.Err() != nil {
+			return
+		}
+	}
 }
 
 // race tries the addresses of a peer, each with a head start on the next. Attempts that lose end with ctx,
@@ -104,6 +163,9 @@ func (h *Host) race(ctx context.Context, s *Session, addrs []*net.UDPAddr) (*Ses
 			}
 			return nil, ctxError(ctx, "dial", s.peer)
 		case <-s.life.Done():
+			if outdated, ok := errors.AsType[*outdatedError](context.Cause(s.life)); ok {
+				return nil, outdated
+			}
 			if last != nil {
 				return nil, last
 			}
@@ -156,12 +218,17 @@ func (h *Host) introduce(ctx context.Context, s *Session, c connection) error {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = control.setReadDeadline(time.Unix(1, 0)) })
 	defer stop()
+	hello := &wire.Hello{
+		Version: wire.Version, Incarnation: s.local, PeerIncarnation: s.remote.Load(), Proof: h.prover.proof(dialler, h.id, s.peer, ekm),
+		Agent: agent, Lanes: wire.MaxLanes, MaxBlock: uint64(h.cfg.MaxBlock),
+		Generation: s.generation.Load() + 1, Connections: uint32(h.cfg.Connections), //nolint:gosec // at most 16
+	}
+	if hello.GetPeerIncarnation() != 0 {
+		hello.Received = s.received()
+	}
 	out, err := wire.Preamble{Kind: wire.StreamControl}.Append(nil)
 	if err == nil {
-		out, err = wire.AppendControl(out, &wire.Control{Kind: &wire.ControlHello{Hello: &wire.Hello{
-			Version: wire.Version, Incarnation: s.local, PeerIncarnation: s.remote.Load(), Proof: h.prover.proof(dialler, h.id, s.peer, ekm),
-			Agent: agent, Lanes: wire.MaxLanes, MaxBlock: uint64(h.cfg.MaxBlock),
-		}}})
+		out, err = wire.AppendControl(out, &wire.Control{Kind: &wire.ControlHello{Hello: hello}})
 	}
 	if err != nil {
 		return &Error{Code: Internal, Op: "dial", Peer: s.peer, Err: err}
@@ -173,6 +240,9 @@ func (h *Host) introduce(ctx context.Context, s *Session, c connection) error {
 	frame, err := wire.ReadControl(frames)
 	if err != nil {
 		return handshakeError(ctx, c, "dial", err)
+	}
+	if outdated := frame.GetOutdated(); outdated != nil {
+		return &outdatedError{above: outdated.GetIncarnation()}
 	}
 	accept := frame.GetAccept()
 	switch {
@@ -187,7 +257,7 @@ func (h *Host) introduce(ctx context.Context, s *Session, c connection) error {
 	case !s.bind(accept.GetIncarnation()):
 		return &Error{Code: Superseded, Op: "dial", Peer: s.peer, Err: errors.New("the peer began anew meanwhile")}
 	}
-	return s.join(ctx, c, control, frames, true, accept)
+	return s.join(ctx, c, control, frames, true, hello.GetGeneration(), accept)
 }
 
 var errSecret = errors.New("the peer does not have our network secret")
@@ -197,25 +267,27 @@ const (
 	controlBuffer = 512 // control frames are rare and mostly below 100 bytes
 )
 
-// limits is what a peer says in Hello or Accept about what it takes.
-type limits interface {
+// offer is what a peer says in Hello or Accept about what it takes, and what it has.
+type offer interface {
 	GetMaxBlock() uint64
 	GetLanes() uint32
+	GetConnections() uint32
+	GetReceived() []*wire.LaneCount
 }
 
 // join adds a connection to the session.
-func (s *Session) join(ctx context.Context, c connection, control stream, frames *bufio.Reader, dialled bool, takes limits) error {
+func (s *Session) join(ctx context.Context, c connection, control stream, frames *bufio.Reader, dialled bool, generation uint64, o offer) error {
 	_ = control.setReadDeadline(time.Time{})
-	n, err := newLink(s, c, control, frames, dialled)
+	n, err := newLink(s, c, control, frames, dialled, generation)
 	if err != nil {
 		return err
 	}
-	s.peerMaxBlock.Store(int64(min(takes.GetMaxBlock(), wire.MaxPayload)))
-	s.lanes.Store(uint64(min(takes.GetLanes(), uint32(s.host.cfg.Lanes))))
-	reply := make(chan error, 1)
+	s.peerMaxBlock.Store(int64(min(o.GetMaxBlock(), wire.MaxPayload)))
+	s.lanes.CompareAndSwap(0, uint64(min(o.GetLanes(), uint32(s.host.cfg.Lanes)))) //nolint:gosec // at most 64
+	a := &joining{received: o.GetReceived(), connections: int(o.GetConnections()), reply: make(chan error, 1)}
 	select {
-	case s.events <- event{kind: evAttach, link: n, reply: reply}:
-		return <-reply
+	case s.events <- event{kind: evAttach, link: n, attach: a}:
+		return <-a.reply
 	case <-s.life.Done():
 		return s.fail("handshake")
 	case <-ctx.Done():

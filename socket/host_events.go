@@ -68,18 +68,27 @@ func (s *Session) hand(block []byte) { s.host.receiver.block(s.peer, s.local, bl
 // EventKind is what happened to a session.
 type EventKind uint8
 
-// The kinds of events (C3, C7).
+// The kinds of events (C3, C7). A session's first is Up and its last is Over.
 const (
-	Up   EventKind = iota + 1 // established
-	Down                      // over, after having been up
+	Up      EventKind = iota + 1 // established, or its connection works again
+	Stalled                      // something waits to be delivered, and nothing is heard of the peer: an early warning
+	Down                         // it has no connection that works; it keeps everything and connects again by itself
+	Closing                      // it delivers what was accepted before, and takes nothing new
+	Over                         // it has ended
 )
 
 func (k EventKind) String() string {
 	switch k {
 	case Up:
 		return "up"
+	case Stalled:
+		return "stalled"
 	case Down:
 		return "down"
+	case Closing:
+		return "closing"
+	case Over:
+		return "over"
 	}
 	return "unknown"
 }
@@ -88,7 +97,7 @@ func (k EventKind) String() string {
 type Event struct {
 	Kind    EventKind
 	Session *Session
-	Cause   error // of Down; as Session.Err
+	Cause   error // of Stalled and Down, why; of Over, as Session.Err; else nil
 }
 
 type observer struct{ f func(Event) }

@@ -12,12 +12,11 @@ import (
 	"parley/wire"
 )
 
-// inLane delivers the blocks of one of the peer's lanes, one at a time and in order, whichever
-// connection they come on.
+// inLane delivers the blocks of one of the peer's lanes, one at a time and in order, whichever connections
+// they come on and however often.
 type inLane struct {
 	mu      sync.Mutex    // held while a block is handed up
-	next    uint64        // number of the next block
-	owned   bool          // a stream is being read
+	next    uint64        // number of the next block: also how many were handed up
 	changed chan struct{} // closed at the next change; nil if nobody waits
 }
 
@@ -54,62 +53,34 @@ const laneStall = time.Minute
 
 var errLaneStalled = errors.New("the blocks before it do not come")
 
-func stalled(ctx context.Context, changed <-chan struct{}) error {
-	t := time.NewTimer(laneStall)
-	defer t.Stop()
-	select {
-	case <-changed:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return errLaneStalled
-	}
-}
-
-var errLaneNumber = errors.New("lane numbers go backwards")
-
-// claim waits until the stream whose first block is number may deliver: all blocks before it have been.
-func (l *inLane) claim(ctx context.Context, number uint64) error {
-	for {
-		l.mu.Lock()
-		next := l.next
-		if next == number && !l.owned {
-			l.owned = true
-			l.mu.Unlock()
-			return nil
-		}
-		changed := l.nextChange()
-		l.mu.Unlock()
-		if number < next {
-			return errLaneNumber
-		}
-		if err := stalled(ctx, changed); err != nil {
-			return err
-		}
-	}
-}
-
-func (l *inLane) release() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.owned = false
-	l.notify()
-}
+var errLaneNumber = errors.New("lane numbers skip some")
 
 // deliverAfter hands a large block up once every block before it in its lane has been.
-func (l *inLane) deliverAfter(ctx context.Context, number uint64, hand func()) error {
+func (s *Session) deliverAfter(ctx context.Context, lane *inLane, number uint64, hand func()) error {
+	t := time.NewTimer(laneStall)
+	defer t.Stop()
+	outages := s.outages.Load()
 	for {
-		l.mu.Lock()
-		if l.next >= number {
+		lane.mu.Lock()
+		if lane.next >= number {
 			hand()
-			l.mu.Unlock()
+			lane.mu.Unlock()
 			return nil
 		}
-		changed := l.nextChange()
-		l.mu.Unlock()
-		if err := stalled(ctx, changed); err != nil {
-			return err
+		changed := lane.nextChange()
+		lane.mu.Unlock()
+		select {
+		case <-changed:
+			t.Reset(laneStall)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+			now := s.outages.Load()
+			if now == outages && s.Condition() == ConditionUp {
+				return errLaneStalled
+			}
+			outages = now
+			t.Reset(laneStall)
 		}
 	}
 }
@@ -118,68 +89,106 @@ func (l *inLane) deliverAfter(ctx context.Context, number uint64, hand func()) e
 // idle session holds none. 16 KiB is a train of eleven packets.
 var laneReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 16<<10) }}
 
-// receiveLane reads a lane's stream to its end and then ends the other direction, which tells the peer
-// that everything was handed up.
+// receiveLane reads a lane's stream to its end. A stream begins at the latest with the block that is next:
+// the peer sends again what it does not know to have arrived.
 func (n *link) receiveLane(st stream, p wire.Preamble) {
 	s := n.session
-	defer n.completeIncoming()
 	lane := s.inLane(p.Lane)
-	err := s.host.awaitReceiver(n.context())
-	if err == nil {
-		err = lane.claim(n.context(), p.Number)
-	}
-	if err == nil {
-		err = n.readBlocks(st, lane)
-		lane.release()
-	}
-	if err == nil {
-		_ = st.closeWrite()
+	if s.host.awaitReceiver(n.context()) != nil {
 		return
 	}
-	st.cancelRead(resetCanceled)
-	st.cancelWrite(resetCanceled)
-	n.broken(fmt.Sprintf("lane %d", p.Lane), err)
+	lane.mu.Lock()
+	next := lane.next
+	lane.mu.Unlock()
+	err := error(errLaneNumber)
+	if p.Number <= next {
+		r := laneReader{link: n, stream: st, lane: lane, index: p.Lane, at: p.Number}
+		err = r.run()
+	}
+	switch {
+	case err == nil:
+		_ = st.closeWrite()
+	case isMoved(err):
+		refuse(st, resetMoved)
+	default:
+		refuse(st, resetCanceled)
+		n.broken(fmt.Sprintf("lane %d", p.Lane), err)
+	}
 }
 
-func (n *link) readBlocks(st stream, lane *inLane) error {
+// laneReader reads one stream of a lane.
+type laneReader struct {
+	link   *link
+	stream stream
+	lane   *inLane
+	index  uint64
+	at     uint64 // number of the next block on the stream
+}
+
+func (r *laneReader) run() error {
 	for {
-		if err := st.peek(); err != nil {
+		if err := r.stream.peek(); err != nil {
 			if errors.Is(err, io.EOF) {
 				return nil
 			}
 			return err
 		}
-		r := laneReaders.Get().(*bufio.Reader) //nolint:forcetypeassert // the pool holds nothing else
-		r.Reset(st)
-		err := n.readBuffered(r, lane)
-		r.Reset(nil)
-		laneReaders.Put(r)
+		buffer := laneReaders.Get().(*bufio.Reader) //nolint:forcetypeassert // the pool holds nothing else
+		buffer.Reset(r.stream)
+		bytes, err := r.buffered(buffer)
+		buffer.Reset(nil)
+		laneReaders.Put(buffer)
+		r.link.heard.Add(1)
+		r.link.session.acks.lane(r.index, bytes)
 		if err != nil {
 			return err
 		}
 	}
 }
 
-// readBuffered reads blocks until the buffer is empty between two of them.
-func (n *link) readBuffered(r *bufio.Reader, lane *inLane) error {
+// buffered reads blocks until the buffer is empty between two of them.
+func (r *laneReader) buffered(buffer *bufio.Reader) (bytes int, err error) {
 	for {
-		size, err := wire.ReadUvarint(r, wire.MaxLaneBlock)
+		size, err := wire.ReadUvarint(buffer, wire.MaxLaneBlock)
 		if err != nil {
-			return unexpected(err)
+			return bytes, unexpected(err)
 		}
 		block := make([]byte, size) // at most MaxLaneBlock
-		if _, err := io.ReadFull(r, block); err != nil {
-			return unexpected(err)
+		if _, err := io.ReadFull(buffer, block); err != nil {
+			return bytes, unexpected(err)
 		}
-		lane.mu.Lock()
-		n.session.hand(block)
-		lane.next++
-		lane.notify()
-		lane.mu.Unlock()
-		if r.Buffered() == 0 {
-			return nil
+		if err := r.deliver(block); err != nil {
+			return bytes, err
+		}
+		bytes += len(block) + 1
+		if buffer.Buffered() == 0 {
+			return bytes, nil
 		}
 	}
+}
+
+// deliver hands a block up unless it has been before.
+func (r *laneReader) deliver(block []byte) error {
+	r.lane.mu.Lock()
+	defer r.lane.mu.Unlock()
+	switch at := r.at; {
+	case at == r.lane.next:
+		r.link.session.hand(block)
+		r.lane.next++
+		r.lane.notify()
+	case at < r.lane.next:
+		r.link.session.duplicates.Add(1)
+	default: // only if the peer began in time and another stream went back, which none can
+		return errLaneNumber
+	}
+	r.at++
+	return nil
+}
+
+// isMoved reports whether the peer left a stream for another connection.
+func isMoved(err error) bool {
+	said, ok := errors.AsType[*PeerError](err)
+	return ok && said.moved
 }
 
 // unexpected turns an end in the middle of a block into an error.

@@ -3,7 +3,6 @@ package socket_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"runtime"
@@ -45,7 +44,7 @@ func TestLargeBlockWaitsForItsLane(t *testing.T) { // BL3
 			t.Fatal(err)
 		}
 		hello(t, c, nil)
-		pre, err := wire.Preamble{Kind: wire.StreamBlock, Lane: 3, Number: 1, Length: 100_000}.Append(nil)
+		pre, err := wire.Preamble{Kind: wire.StreamBlock, Stream: 1, Lane: 3, Number: 1, Length: 100_000}.Append(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,33 +70,32 @@ func TestClaimedLengthsCostNothing(t *testing.T) { // BL4, CN7
 		if err != nil {
 			t.Fatal(err)
 		}
-		hello(t, c, nil)
+		_, frames := hello(t, c, nil)
+		next(t, frames)
 		b.await("no session", func() bool { return len(b.ups) == 1 })
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
 		const claims = 80
-		var refused []*quic.Stream
 		for i := range claims {
 			length := uint64(16 << 20)
 			if i%2 == 1 {
 				length = 1 << 30
 			}
-			pre, err := wire.Preamble{Kind: wire.StreamBlock, Length: length}.Append(nil)
+			pre, err := wire.Preamble{Kind: wire.StreamBlock, Stream: uint64(i + 1), Length: length}.Append(nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			st := raw(t, c, pre)
-			if i%2 == 1 {
-				refused = append(refused, st)
-			}
+			raw(t, c, pre)
 		}
-		<-time.After(time.Second)
-		for _, st := range refused {
-			_, err := st.Read(make([]byte, 1))
-			var e *quic.StreamError
-			if !errors.As(err, &e) || e.ErrorCode != 2 {
-				t.Errorf("a block of 1 GiB: %v, want a reset as too large", err)
+		refused := 0
+		for refused < claims/2 {
+			f := next(t, frames)
+			for _, n := range f.GetAck().GetStreams() {
+				if n.GetStream()%2 != 0 || n.GetStop() != 1+2 || !n.GetYours() {
+					t.Fatalf("said %v, want a refusal of blocks of 1 GiB as too large", n)
+				}
+				refused++
 			}
 		}
 		runtime.GC()
@@ -117,18 +115,29 @@ func TestLargeBlockMemoryIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		hello(t, c, nil)
-		pre, err := wire.Preamble{Kind: wire.StreamBlock, Length: 1 << 20}.Append(nil)
+		_, frames := hello(t, c, nil)
+		next(t, frames)
+		pre, err := wire.Preamble{Kind: wire.StreamBlock, Stream: 1, Length: 1 << 20}.Append(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		first := raw(t, c, append(pre, make([]byte, 900<<10)...)) // and no more: it is held
 		<-time.After(time.Second)
-		second := raw(t, c, append(pre, make([]byte, 200<<10)...))
-		_, err = second.Read(make([]byte, 1))
-		var e *quic.StreamError
-		if !errors.As(err, &e) || e.ErrorCode != 3 {
-			t.Errorf("got %v, want a reset for lack of memory", err)
+		pre, err = wire.Preamble{Kind: wire.StreamBlock, Stream: 2, Length: 1 << 20}.Append(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw(t, c, append(pre, make([]byte, 200<<10)...))
+		var said *wire.StreamCount
+		for said == nil {
+			for _, n := range next(t, frames).GetAck().GetStreams() {
+				if n.GetStream() == 2 {
+					said = n
+				}
+			}
+		}
+		if said.GetStop() != 1+3 || !said.GetDone() {
+			t.Errorf("said %v, want a refusal for lack of memory", said)
 		}
 		if _, err := first.Write(make([]byte, 124<<10)); err != nil {
 			t.Fatal(err)

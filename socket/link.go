@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/peer"
@@ -20,42 +21,51 @@ type link struct {
 	control stream
 	frames  *bufio.Reader // of control
 	rank    rank
+	dialled bool // by us
 
-	saying sync.Mutex // one writer of control at a time
+	heard atomic.Uint64 // how much authenticated traffic has come; only that it changes means something
 
-	mu       sync.Mutex
-	draining bool // we open nothing more here
-	outgoing int  // streams that we opened and that are not complete in both directions
-	incoming int  // the same for the peer's; the control stream counts in neither
-
-	opened, accepted, theirs uint64 // streams ever opened by us, accepted from the peer, and opened by the peer
+	saying  sync.Mutex
+	unsaid  []byte // control frames that wait for the writer
+	writing bool   // there is a writer
 
 	// Owned by the session's loop.
-	drainSaid, drainHeard bool
-	drainDone, drainOver  bool // we have all of the peer's streams and have said so; the peer has all of ours
+	watch                 linkWatch
+	leaveSaid, leaveHeard bool
+	leaving               *time.Timer // closes it if the peer does not leave as well
+	merging               *time.Timer // while more connections than wanted are kept for a moment
+	mergeBy               time.Time   // when that is over
 }
 
-// rank orders the connections of a session; both ends compute the same. Connections dialled by the
-// smaller key come first; among those, what is arbitrary but equal at both ends decides.
+// rank orders the connections of a session; both ends compute the same. A later generation comes first: it
+// was made to replace an earlier one. In one generation, connections dialled by the smaller key come
+// first; among those, what is arbitrary but equal at both ends decides.
 type rank struct {
-	byLarger bool
-	tie      [rankSize]byte
+	generation uint64
+	byLarger   bool
+	tie        [rankSize]byte
 }
 
 const (
 	rankLabel = "EXPORTER-parley-connection-rank"
 	rankSize  = 8
-	// controlWriteTimeout bounds the writing of a control frame: a peer that does not read them is gone.
-	controlWriteTimeout = 5 * time.Second
+	// maxUnsaid bounds the bytes of control frames that wait for a peer which does not read them: some 200 of
+	// the longest acknowledgements. Then the connection is taken for dead.
+	maxUnsaid = 512 << 10
+	// maxGeneration leaves room to count on from what a peer claims.
+	maxGeneration = 1 << 62
 )
 
-func newLink(s *Session, c connection, control stream, frames *bufio.Reader, dialled bool) (*link, error) {
+func newLink(s *Session, c connection, control stream, frames *bufio.Reader, dialled bool, generation uint64) (*link, error) {
 	tie, err := c.export(rankLabel, nil, rankSize)
 	if err != nil {
 		return nil, err
 	}
-	n := &link{connection: c, session: s, control: control, frames: frames}
-	n.rank.byLarger = dialled == (s.host.id.Compare(s.peer) > 0)
+	if generation > maxGeneration {
+		return nil, violation(s.peer, "a connection's generation is out of range")
+	}
+	n := &link{connection: c, session: s, control: control, frames: frames, dialled: dialled}
+	n.rank = rank{generation: generation, byLarger: dialled == (s.host.id.Compare(s.peer) > 0)}
 	copy(n.rank.tie[:], tie)
 	control.setPriority(priorityControl)
 	return n, nil
@@ -63,126 +73,59 @@ func newLink(s *Session, c connection, control stream, frames *bufio.Reader, dia
 
 // better reports whether n is to be preferred to m.
 func (n *link) better(m *link) bool {
-	if n.rank.byLarger != m.rank.byLarger {
+	switch {
+	case n.rank.generation != m.rank.generation:
+		return n.rank.generation > m.rank.generation
+	case n.rank.byLarger != m.rank.byLarger:
 		return !n.rank.byLarger
 	}
 	return bytes.Compare(n.rank.tie[:], m.rank.tie[:]) < 0
-}
-
-// begin counts a stream that we are about to open, unless the link is being left.
-func (n *link) begin() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.draining {
-		return false
-	}
-	n.outgoing++
-	return true
-}
-
-// complete counts down a stream of ours that has ended in both directions.
-func (n *link) complete() {
-	n.mu.Lock()
-	n.outgoing--
-	drained := n.draining && n.outgoing == 0
-	n.mu.Unlock()
-	if drained {
-		n.session.post(event{kind: evUnused, link: n})
-	}
-}
-
-func (n *link) beginIncoming() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.incoming++
-	n.accepted++
-}
-
-func (n *link) openedOne() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.opened++
-}
-
-func (n *link) openedCount() uint64 {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.opened
-}
-
-// heard notes how many streams the peer opened in all.
-func (n *link) heard(streams uint64) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.theirs = streams
-}
-
-// receivedAll reports whether every stream that the peer opened has come and is complete.
-func (n *link) receivedAll() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.accepted == n.theirs && n.incoming == 0
-}
-
-func (n *link) undrain() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.draining = false
-}
-
-func (n *link) completeIncoming() {
-	n.mu.Lock()
-	n.incoming--
-	idle := n.draining && n.incoming == 0
-	n.mu.Unlock()
-	if idle {
-		n.session.post(event{kind: evUnused, link: n})
-	}
-}
-
-// drain forbids new streams of ours.
-func (n *link) drain() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.draining = true
-}
-
-// drained reports that we are leaving and that all our streams are complete: the peer has confirmed what
-// they carried.
-func (n *link) drained() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.draining && n.outgoing == 0
-}
-
-func (n *link) unused() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.outgoing+n.incoming == 0
 }
 
 // start begins to receive on the link. Called once, by the session's loop.
 func (n *link) start() {
 	s := n.session
 	for _, f := range []func(){n.readControl, n.acceptStreams, n.receiveDatagrams} {
-		s.handing.Go(f)
+		s.spawn(f)
 	}
 	context.AfterFunc(n.context(), func() { s.post(event{kind: evDead, link: n, err: context.Cause(n.context())}) })
 }
 
-// say sends a control frame. A frame that cannot be sent kills the connection.
+// say queues a control frame; it never blocks, so the session's loop does not wait for a path that is
+// silent. The writer lives only while there is something to write.
 func (n *link) say(m *wire.Control) {
 	n.saying.Lock()
 	defer n.saying.Unlock()
-	b, err := wire.AppendControl(nil, m)
-	if err == nil {
-		_ = n.control.setWriteDeadline(time.Now().Add(controlWriteTimeout))
-		stop := context.AfterFunc(n.session.life, func() { _ = n.control.setWriteDeadline(time.Unix(1, 0)) })
-		defer stop()
-		_, err = n.control.Write(b)
-	}
-	if err != nil {
+	b, err := wire.AppendControl(n.unsaid, m)
+	if err != nil || len(b) > maxUnsaid {
 		n.close(closeInternal, "")
+		return
+	}
+	n.unsaid = b
+	if !n.writing {
+		n.writing = n.session.spawn(n.flush)
+	}
+}
+
+// flush writes what say has queued. Closing the connection ends it.
+func (n *link) flush() {
+	var b []byte
+	for {
+		n.saying.Lock()
+		if len(n.unsaid) == 0 {
+			n.writing = false
+			if cap(b) <= 4<<10 {
+				n.unsaid = b[:0]
+			}
+			n.saying.Unlock()
+			return
+		}
+		b, n.unsaid = n.unsaid, b[:0]
+		n.saying.Unlock()
+		if _, err := n.control.Write(b); err != nil {
+			n.close(closeInternal, "")
+			return
+		}
 	}
 }
 
@@ -190,28 +133,31 @@ func (n *link) readControl() {
 	for {
 		f, err := wire.ReadControl(n.frames)
 		if err == nil {
+			n.heard.Add(1)
 			n.session.post(event{kind: evFrame, link: n, frame: f})
 			continue
 		}
 		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			n.session.post(event{kind: evEnded, link: n})
-			return
+			err = errControlEnded
 		}
 		n.broken("control stream", err)
 		return
 	}
 }
 
-// broken handles the failure of a stream that lives as long as its connection. Bytes that break the
-// protocol end the session; so does an end or a reset. If the connection has died under the stream,
-// closing it does nothing and its own cause of death counts.
+var errControlEnded = &wire.SyntaxError{Offset: -1, Reason: wire.UnexpectedData}
+
+// broken handles the failure of a stream that lives as long as its connection, or moves with it. If the
+// connection has died under the stream, closing it does nothing and its own cause of death counts; everything
+// else breaks the protocol, and ends the session.
 func (n *link) broken(what string, err error) {
 	var syntax *wire.SyntaxError
+	said, _ := errors.AsType[*PeerError](err)
 	switch {
-	case errors.As(err, &syntax), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errLaneNumber), errors.Is(err, errLaneStalled):
+	case errors.As(err, &syntax), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errLaneNumber), said != nil && said.reset:
 		n.session.post(event{kind: evLost, err: violation(n.session.peer, what+": "+err.Error())})
 	default:
-		n.close(closeProtocol, what+" ended")
+		n.close(closeInternal, "")
 	}
 }
 
@@ -224,12 +170,14 @@ func (n *link) acceptStreams() {
 		if err != nil {
 			return
 		}
-		n.beginIncoming()
-		n.session.handing.Go(func() { n.receive(st) })
+		n.heard.Add(1)
+		if !n.session.spawn(func() { n.receive(st) }) {
+			return
+		}
 	}
 }
 
-// receive reads what a stream is for and hands it on. Whoever it is handed to completes it.
+// receive reads what a stream is for and hands it on.
 func (n *link) receive(st stream) {
 	_ = st.setReadDeadline(time.Now().Add(preambleTimeout))
 	p, err := wire.ReadPreamble(byteReader{st})
@@ -240,24 +188,26 @@ func (n *link) receive(st stream) {
 		n.session.post(event{kind: evLost, err: violation(n.session.peer, "malformed stream preamble: "+err.Error())})
 		fallthrough
 	case err != nil:
-		n.refuse(st, resetCanceled)
+		refuse(st, resetCanceled)
+		return
 	case p.Kind == wire.StreamLane:
 		n.receiveLane(st, p)
-	case p.Kind == wire.StreamBlock:
-		n.receiveLarge(st, p)
-	case p.Kind == wire.StreamBytes:
-		n.receiveBytes(st)
+		return
+	case p.Kind == wire.StreamControl:
+		refuse(st, resetCanceled)
+		err = violation(n.session.peer, "a second control stream")
 	default:
-		n.session.post(event{kind: evLost, err: violation(n.session.peer, "a second control stream")})
-		n.refuse(st, resetCanceled)
+		err = n.session.streams.receive(n, st, p)
+	}
+	if err != nil {
+		n.session.post(event{kind: evLost, err: err})
 	}
 }
 
 // refuse ends a stream of the peer's in both directions.
-func (n *link) refuse(st stream, code resetCode) {
+func refuse(st stream, code resetCode) {
 	st.cancelRead(code)
 	st.cancelWrite(code)
-	n.completeIncoming()
 }
 
 // byteReader reads single bytes from a stream, never more than asked for.

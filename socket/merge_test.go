@@ -93,7 +93,8 @@ func TestRestartSupersedes(t *testing.T) { // SE1
 	})
 }
 
-// C6: a peer that falls silent is down after the idle timeout, and says so as a timeout.
+// C6, C7, C9: a peer that falls silent is down after the idle timeout; its session is kept for the retention,
+// and then over with a timeout.
 func TestSilentPeerTimesOut(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a, b := w.node("a"), w.node("b")
@@ -105,16 +106,26 @@ func TestSilentPeerTimesOut(t *testing.T) {
 		}
 		w.net.SetLink(addrOf("b").Addr(), func(up, down *simnet.Link) { up.Down, down.Down = true, true })
 		start := time.Now()
+		var down time.Duration
+		a.Observe(func(e socket.Event) {
+			if e.Kind == socket.Down {
+				down = time.Since(start)
+				wantCode(t, e.Cause, socket.Timeout)
+			}
+		})
 		<-s.Done()
 		wantCode(t, s.Err(), socket.Timeout)
-		if took := time.Since(start); took < 20*time.Second || took > 40*time.Second {
-			t.Errorf("took %v, want about the idle timeout of 30 s", took)
+		if down < 20*time.Second || down > 40*time.Second {
+			t.Errorf("down after %v, want about the idle timeout of 30 s", down)
+		}
+		if took := time.Since(start) - down; took < 24*time.Hour || took > 24*time.Hour+time.Second {
+			t.Errorf("over %v after that, want the retention of 24 h", took)
 		}
 	})
 }
 
-// R28: a peer that was killed and is back is noticed with the first packet sent to it, by a stateless reset,
-// long before the idle timeout.
+// R28, C9: a peer that was killed and is back is noticed with the first packet sent to it, by a stateless reset,
+// long before the idle timeout; asked to go on with the session, it says that it knows nothing of it.
 func TestRestartIsNoticed(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a, b := w.node("a"), w.node("b")
@@ -129,9 +140,9 @@ func TestRestartIsNoticed(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-s.Done()
-		wantCode(t, s.Err(), socket.Superseded)
-		if took := time.Since(start); took > 2*rtt {
-			t.Errorf("took %v, want at most two round trips of %v", took, rtt)
+		wantCode(t, s.Err(), socket.StateLost)
+		if took := time.Since(start); took > 3*rtt {
+			t.Errorf("took %v, want at most three round trips of %v: a reset, TLS, Hello", took, rtt)
 		}
 	})
 }

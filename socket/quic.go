@@ -25,7 +25,6 @@ const (
 	// streamWindow and connectionWindow are what a peer may have in flight to us at first and at most:
 	// 512 KiB is one round trip of 40 ms at 100 Mbit/s.
 	streamWindow        = 512 << 10
-	maxStreamWindow     = 6 << 20
 	connectionWindow    = 768 << 10
 	maxConnectionWindow = 15 << 20
 )
@@ -50,8 +49,8 @@ func newQUIC(pc net.PacketConn, cert tls.Certificate, cfg *Config) (*quicCarrier
 		MaxIdleTimeout:                 cfg.IdleTimeout,
 		KeepAlivePeriod:                cfg.KeepAlive,
 		InitialPacketSize:              initialPacketSize,
-		InitialStreamReceiveWindow:     streamWindow,
-		MaxStreamReceiveWindow:         maxStreamWindow,
+		InitialStreamReceiveWindow:     uint64(min(streamWindow, cfg.StreamWindow)),
+		MaxStreamReceiveWindow:         uint64(cfg.StreamWindow),
 		InitialConnectionReceiveWindow: connectionWindow,
 		MaxConnectionReceiveWindow:     maxConnectionWindow,
 		MaxIncomingStreams:             int64(cfg.MaxStreams),
@@ -234,6 +233,15 @@ func (q *quicConn) export(label string, context []byte, n int) ([]byte, error) {
 		return nil, &Error{Code: Internal, Op: "export", Peer: q.id, Err: err}
 	}
 	return b, nil
+}
+
+func (q *quicConn) stats() pathStats {
+	st := q.c.ConnectionStats()
+	return pathStats{
+		rtt: st.SmoothedRTT, minRTT: st.MinRTT, latestRTT: st.LatestRTT, deviation: st.MeanDeviation,
+		bytesSent: st.BytesSent, bytesReceived: st.BytesReceived, packetsSent: st.PacketsSent, packetsReceived: st.PacketsReceived,
+		bytesLost: st.BytesLost, packetsLost: st.PacketsLost, congestionWindow: st.CongestionWindow,
+	}
 }
 
 func (q *quicConn) peer() peer.ID        { return q.id }

@@ -50,7 +50,7 @@ func quicError(op string, id peer.ID, err error) error {
 		case code >= resetUser:
 			return &ResetError{Code: uint32(code - resetUser), Peer: id}
 		}
-		return &PeerError{Code: code.meaning(), Op: op, Peer: id, reset: true}
+		return &PeerError{Code: code.meaning(), Op: op, Peer: id, reset: true, moved: code == resetMoved}
 	case errors.As(err, &transport):
 		return transportError(transport, mine, theirs)
 	case errors.As(err, &idle), errors.As(err, &handshake), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):

@@ -226,7 +226,7 @@ func TestShutdown(t *testing.T) {
 		for len(events) > 0 {
 			seen[(<-events).Kind]++
 		}
-		if seen[socket.Up] != 3 || seen[socket.Down] != 3 {
+		if seen[socket.Up] != 3 || seen[socket.Closing] != 3 || seen[socket.Over] != 3 || len(seen) != 3 {
 			t.Errorf("events: %v", seen)
 		}
 		stop()

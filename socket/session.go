@@ -26,23 +26,39 @@ type Session struct {
 	life        context.Context //nolint:containedctx // the session's life; its cause is Err
 	end         context.CancelCauseFunc
 
-	events  chan event           // to the goroutine that owns the state below
-	current atomic.Pointer[link] // where we send; nil until established
-	handing sync.WaitGroup       // goroutines that may hand something up
-	sends   gate                 // what must end before a graceful close: lane writers and sends of large blocks
+	events    chan event              // to the goroutine that owns the state below
+	watchc    chan struct{}           // holds a token when something waits to be acknowledged
+	watching  atomic.Bool             // the links are being watched
+	active    atomic.Pointer[[]*link] // where we send, best first
+	current   atomic.Pointer[link]    // the best of them, where control frames go; nil without a connection
+	condition atomic.Int32
+	workers   gate // goroutines of the session
+	sends     gate // what must end before a graceful close: lane writers and sends of large blocks
 
 	lanesMu  sync.Mutex
 	outLanes [wire.MaxLanes]*outLane
 	inLanes  [wire.MaxLanes]*inLane
+	acks     acks
+	streams  *streams
+
+	addresses  addresses
+	generation atomic.Uint64 // of the latest connection
+	asked      atomic.Bool   // our application has dialled
+	callers    atomic.Int32  // how many wait for a connection
+	waitersMu  sync.Mutex
+	waiters    chan struct{} // closed when the session has a working connection; nil while it has
 
 	incoming     chan *Stream  // streams waiting for AcceptStream
 	bestEffort   chan []byte   // blocks for sendDatagrams
 	datagrams    sync.Once     // starts it
 	largeMemory  budget        // for large blocks being received
+	replay       replay        // what is held to be sent again
 	peerMaxBlock atomic.Int64  // the longest block the peer takes; 0 until established
 	lanes        atomic.Uint64 // how many lanes we send on: our setting, or fewer if the peer takes fewer
-	dropped      atomic.Uint64
-	numbers      atomic.Uint64 // of streams we opened
+	dropped      atomic.Uint64 // best-effort blocks
+	duplicates   atomic.Uint64 // blocks that came once more after a move
+	outages      atomic.Uint64 // how often the session was down
+	downSince    atomic.Int64  // in nanoseconds since 1970
 	announced    bool          // up has been called; guarded by host.receiverMu
 	holds        int           // handshakes under way; guarded by host.mu
 }
@@ -50,20 +66,21 @@ type Session struct {
 // maxIncomingStreams is how many streams may wait for AcceptStream; further ones are refused.
 const maxIncomingStreams = 128
 
-// maxLinks is how many connections a session may have at once; a peer that makes more is refused.
-const maxLinks = 8
-
 func newSession(h *Host, id peer.ID, incarnation uint64) *Session {
 	s := &Session{
 		host: h, peer: id, local: incarnation,
 		established: make(chan struct{}), closingc: make(chan struct{}), closed: make(chan struct{}),
 		events:      make(chan event),
+		watchc:      make(chan struct{}, 1),
 		incoming:    make(chan *Stream, maxIncomingStreams),
 		bestEffort:  make(chan []byte, maxBestEffort),
 		largeMemory: budget{limit: int64(max(h.cfg.MaxBlockMemory/4, h.cfg.MaxBlock)), parent: &h.largeMemory},
 	}
-	s.state.Store(int32(StateHandshaking))
+	s.acks.session = s
+	s.replay.host = &h.replay
+	s.enter(StateHandshaking)
 	s.life, s.end = context.WithCancelCause(context.Background())
+	s.streams = newStreams(s)
 	go s.run()
 	return s
 }
@@ -110,8 +127,62 @@ func (s *Session) Err() error {
 	return context.Cause(s.life)
 }
 
-// RemoteAddr is the address the session currently sends to, or nil before it is established. It may
-// change at any time and says nothing about who the peer is.
+// spawn runs f as one of the session's goroutines, unless the session is over. The session's end waits for it.
+func (s *Session) spawn(f func()) bool {
+	if !s.workers.enter() {
+		return false
+	}
+	go func() {
+		defer s.workers.leave()
+		f()
+	}()
+	return true
+}
+
+// setDown and setUp close and open the way for those who wait for a working connection.
+func (s *Session) setDown() {
+	s.waitersMu.Lock()
+	defer s.waitersMu.Unlock()
+	if s.waiters == nil {
+		s.waiters = make(chan struct{})
+	}
+}
+
+func (s *Session) setUp() {
+	s.waitersMu.Lock()
+	defer s.waitersMu.Unlock()
+	if s.waiters != nil {
+		close(s.waiters)
+		s.waiters = nil
+	}
+}
+
+// awaitUp waits for a working connection, and has one made soon.
+func (s *Session) awaitUp(ctx context.Context) error {
+	s.callers.Add(1)
+	defer s.callers.Add(-1)
+	for first := true; ; first = false {
+		s.waitersMu.Lock()
+		wait := s.waiters
+		s.waitersMu.Unlock()
+		if wait == nil {
+			return nil
+		}
+		if first {
+			s.post(event{kind: evKick})
+		}
+		select {
+		case <-wait:
+		case <-s.life.Done():
+			return s.fail("dial")
+		case <-ctx.Done():
+			return ctxError(ctx, "dial", s.peer)
+		}
+	}
+}
+
+// RemoteAddr is the address the session currently sends to, or nil while it has no connection. It may change at
+// any time and says nothing about who the peer is.
 func (s *Session) RemoteAddr() net.Addr {
 	if l := s.current.Load(); l != nil {
 		return l.remoteAddr()

@@ -14,11 +14,15 @@ const closeWait = 10 * time.Second
 
 var errGraceful = errors.New("closed by us")
 
+// closeAlone is how long a session that has delivered everything, and has no connection, tries to make one
+// in order to say good-bye.
+const closeAlone = 2 * time.Second
+
 // Close ends the session gracefully: new sends fail at once, everything accepted before is delivered and
-// confirmed by the peer, both sides' connections end. It returns nil then, and otherwise an error that
-// says what is not known to have arrived. It waits until ctx ends, or for Config.SendTimeout if ctx has
-// no deadline; then the session is cut off. Byte streams end with the session: what a reader has not
-// read by then is lost.
+// acknowledged by the peer (C5), what was written to byte streams included, and both sides' connections end.
+// It returns nil then, and otherwise an error that says what is not known to have arrived. It waits until ctx
+// ends, or for Config.SendTimeout if ctx has no deadline; then the session is cut off. A stream whose reader
+// does not read holds it up: reset it first.
 func (s *Session) Close(ctx context.Context) error {
 	ctx, cancel := s.withSendTimeout(ctx)
 	defer cancel()
@@ -53,19 +57,25 @@ func (l *loop) beginClose(local bool) error {
 		return l.advanceClose()
 	}
 	c.active = true
-	l.state.Store(int32(StateClosing))
+	l.enter(StateClosing)
 	close(l.closingc)
+	l.host.notify(Event{Kind: Closing, Session: l.Session})
 	flushed := l.sends.close() // first, so that every lane there will ever be is among those below
 	for _, lane := range l.lanesOut() {
 		lane.finish()
 	}
-	l.handing.Go(func() {
-		select {
-		case <-flushed:
-			l.post(event{kind: evFlushed})
-		case <-l.life.Done():
+	drained := l.streams.drained()
+	l.spawn(func() {
+		for _, ready := range []<-chan struct{}{flushed, drained} {
+			select {
+			case <-ready:
+			case <-l.life.Done():
+				return
+			}
 		}
+		l.post(event{kind: evFlushed})
 	})
+	l.plan()
 	return nil
 }
 
@@ -73,9 +83,12 @@ func (l *loop) beginClose(local bool) error {
 func (l *loop) peerClose(n *link, f *wire.Close) error {
 	switch closeCode(f.GetReason()) {
 	case closeDrained:
-		n.drainHeard = true
-		n.heard(f.GetStreams())
-		l.maybeDrained(n)
+		n.leaveHeard = true
+		if n.leaveSaid {
+			n.close(closeDrained, "")
+			return nil
+		}
+		l.arrange()
 		return nil
 	case closeGraceful:
 		return l.beginClose(false)
@@ -86,7 +99,13 @@ func (l *loop) peerClose(n *link, f *wire.Close) error {
 // advanceClose says what is due once everything of ours has been delivered.
 func (l *loop) advanceClose() error {
 	c, on := &l.closing, l.current.Load()
-	if !c.flushed || on == nil {
+	if !c.flushed {
+		return nil
+	}
+	if on == nil {
+		if c.over == nil {
+			c.over = time.NewTimer(closeAlone)
+		}
 		return nil
 	}
 	if c.local && !c.said {
@@ -101,6 +120,17 @@ func (l *loop) advanceClose() error {
 		c.over = time.NewTimer(closeWait)
 	}
 	return nil
+}
+
+// closingPhase is how far a graceful close has come.
+type closingPhase struct {
+	active   bool
+	local    bool // we asked
+	flushed  bool // ours is delivered
+	said     bool // our Close has been sent
+	asked    bool // the peer's Close has come
+	answered bool // our Closed has been sent
+	over     *time.Timer
 }
 
 // gracefulCause is what a session ends of after a graceful close, on either side.
@@ -124,9 +154,13 @@ func isClose(err error, code closeCode) bool {
 	return false
 }
 
-// drainedFrame says that we open no more streams on a link, all we opened are complete, and how many those were.
-func drainedFrame(opened uint64) *wire.Control {
-	return &wire.Control{Kind: &wire.ControlClose{Close: &wire.Close{Reason: uint32(closeDrained), Streams: opened}}}
+// overdue ends a session whose peer did not answer its good-bye. Without a connection that is no failure: the
+// peer has acknowledged everything.
+func (l *loop) overdue() error {
+	if l.closing.flushed && len(l.links) == 0 {
+		return l.gracefulCause()
+	}
+	return l.explain(&Error{Code: Timeout, Op: "close", Peer: l.peer, Err: errors.New("the peer did not answer")})
 }
 
 func closeFrame(reason closeCode, message string) *wire.Control {

@@ -21,10 +21,8 @@ func (s *Session) SendBestEffort(ctx context.Context, lane uint64, block []byte)
 		return s.Send(ctx, lane, block)
 	}
 	s.datagrams.Do(func() {
-		s.lanesMu.Lock() // as for lanes: finish waits for it before it waits for the goroutines
-		defer s.lanesMu.Unlock()
-		if s.sends.enter() {
-			s.handing.Go(s.sendDatagrams)
+		if s.sends.enter() && !s.spawn(s.sendDatagrams) {
+			s.sends.leave()
 		}
 	})
 	b := append(append(make([]byte, 0, 1+len(block)), byte(lane%uint64(s.host.cfg.Lanes))), block...)
@@ -80,11 +78,24 @@ func (n *link) receiveDatagrams() {
 		if err != nil {
 			return
 		}
+		n.heard.Add(1)
 		if len(b) > 0 && b[0] < wire.MaxLanes {
 			lane := n.session.inLane(uint64(b[0]))
 			lane.mu.Lock()
 			n.session.hand(b[1:])
 			lane.mu.Unlock()
+		}
+	}
+}
+
+// dropBestEffort drops what waits for a connection that has died: it is stale when there is another.
+func (s *Session) dropBestEffort() {
+	for {
+		select {
+		case <-s.bestEffort:
+			s.dropped.Add(1)
+		default:
+			return
 		}
 	}
 }

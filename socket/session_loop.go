@@ -3,7 +3,6 @@ package socket
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"parley/wire"
@@ -11,12 +10,13 @@ import (
 
 // event is what the goroutine that owns a session's state is told. Each kind says who sends it.
 type event struct {
-	kind  eventKind
-	link  *link
-	err   error         // evDead, evLost
-	frame *wire.Control // evFrame
-	reply chan error    // evAttach
-	count chan int      // evCount
+	kind   eventKind
+	link   *link
+	err    error         // evDead, evLost, evTried
+	frame  *wire.Control // evFrame
+	attach *joining      // evAttach
+	try    *attempt      // evTried
+	count  chan int      // evCount
 }
 
 type eventKind uint8
@@ -25,13 +25,21 @@ const (
 	evAttach  eventKind = iota // a handshake succeeded on link
 	evDead                     // link's connection died of err
 	evFrame                    // frame arrived on link's control stream
-	evEnded                    // the peer has ended link's control stream
-	evUnused                   // link has no open streams any more
 	evClose                    // Close was called
-	evFlushed                  // everything accepted before closing has been delivered
-	evCount                    // how many links are there? for tests and statistics
-	evLost                     // something accepted could not be delivered, or the peer broke a rule: err
+	evFlushed                  // everything accepted before closing has been acknowledged
+	evTried                    // an attempt to connect again has ended with err
+	evKick                     // the network may have changed, or somebody waits for a connection
+	evArrange                  // link has been kept beside others for long enough
+	evCount                    // how many links are there? for tests
+	evLost                     // the session cannot go on: err
 )
+
+// joining is what a handshake has brought.
+type joining struct {
+	received    []*wire.LaneCount // what the peer has of ours
+	connections int               // how many connections the peer wants
+	reply       chan error
+}
 
 // post hands an event to the loop, or drops it when the session is over.
 func (s *Session) post(e event) {
@@ -41,38 +49,35 @@ func (s *Session) post(e event) {
 	}
 }
 
-// closingPhase is how far a graceful close has come.
-type closingPhase struct {
-	active   bool
-	local    bool // we asked
-	flushed  bool // ours is delivered
-	said     bool // our Close has been sent
-	asked    bool // the peer's Close has come
-	answered bool // our Closed has been sent
-	over     *time.Timer
-}
-
 // loop is the state that only Session.run touches.
 type loop struct {
 	*Session
-	links   []*link
+	links   []*link // best first
 	closing closingPhase
+	watch   watch
+	redial  redial
+	wanted  int         // how many connections the peer wants
+	expiry  *time.Timer // of the session without a connection; nil while it has one
 }
 
 // run owns the session's state from its making to its end.
 func (s *Session) run() {
-	l := &loop{Session: s}
+	l := &loop{Session: s, wanted: 1}
 	var cause error
 	for cause == nil {
-		var over <-chan time.Time
-		if l.closing.over != nil {
-			over = l.closing.over.C
-		}
 		select {
 		case e := <-s.events:
 			cause = l.handle(e)
-		case <-over:
-			cause = l.explain(&Error{Code: Timeout, Op: "close", Peer: s.peer, Err: errors.New("the peer did not answer")})
+		case <-s.watchc:
+			l.startWatch()
+		case <-timerOf(l.watch.timer):
+			l.tick()
+		case <-timerOf(l.redial.timer):
+			l.try()
+		case <-timerOf(l.expiry):
+			cause = l.explain(&Error{Code: Timeout, Op: "session", Peer: s.peer, Err: errors.New("no connection for " + s.host.cfg.Retention.String())})
+		case <-timerOf(l.closing.over):
+			cause = l.overdue()
 		case <-s.life.Done():
 			cause = context.Cause(s.life)
 		}
@@ -80,32 +85,38 @@ func (s *Session) run() {
 	l.finish(cause)
 }
 
+// timerOf is a channel that never fires if there is no timer.
+func timerOf(t *time.Timer) <-chan time.Time {
+	if t == nil {
+		return nil
+	}
+	return t.C
+}
+
 // handle returns a non-nil cause when the session is over.
 func (l *loop) handle(e event) error {
 	switch e.kind {
 	case evAttach:
-		err := l.attach(e.link)
-		e.reply <- err
-		return nil
+		err := l.attach(e.link, e.attach)
+		e.attach.reply <- err
+		if errors.Is(err, Protocol) {
+			return err
+		}
 	case evDead:
 		return l.dead(e.link, e.err)
 	case evFrame:
 		return l.frame(e.link, e.frame)
-	case evEnded:
-		if !e.link.drainHeard {
-			return violation(l.peer, "control stream ended")
-		}
-		e.link.drainOver = true
-		l.maybeDrained(e.link)
-		return nil
-	case evUnused:
-		l.maybeDrained(e.link)
-		return nil
 	case evClose:
 		return l.beginClose(true)
 	case evFlushed:
 		l.closing.flushed = true
 		return l.advanceClose()
+	case evTried:
+		return l.tried(e.try, e.err)
+	case evKick:
+		l.kick()
+	case evArrange:
+		l.arrange()
 	case evLost:
 		return l.explain(e.err)
 	case evCount:
@@ -114,96 +125,7 @@ func (l *loop) handle(e event) error {
 	return nil
 }
 
-// attach adds a link whose handshake is complete. The first one establishes the session.
-func (l *loop) attach(n *link) error {
-	if l.State() > StateClosing {
-		return &Error{Code: Closed, Op: "attach", Peer: l.peer}
-	}
-	if len(l.links) >= maxLinks {
-		return &Error{Code: Limit, Op: "attach", Peer: l.peer, Err: fmt.Errorf("more than %d connections in one session", maxLinks)}
-	}
-	l.links = append(l.links, n)
-	first := l.State() == StateHandshaking
-	if first {
-		l.current.Store(n)
-		l.state.Store(int32(StateEstablished))
-		l.host.announce(l.Session)
-		close(l.established)
-	}
-	n.admitted()
-	n.start()
-	if l.State() == StateEstablished && !first { // while closing it only receives: the peer may have moved there
-		l.choose()
-	}
-	return nil
-}
-
-// choose makes the best link the one we send on, and tells the peer of every other that we will open
-// nothing more there. Both sides rank alike, so both come to the same choice.
-// It reports whether there is one: a link of which we have said that we open nothing more there is none.
-func (l *loop) choose() bool {
-	var best *link
-	for _, n := range l.links {
-		if !n.drainSaid && (best == nil || n.better(best)) {
-			best = n
-		}
-	}
-	if best == nil {
-		return false
-	}
-	best.undrain()
-	if l.current.Swap(best) != best {
-		l.wakeLanes()
-	}
-	for _, n := range l.links {
-		if n != best {
-			n.drain()
-			l.maybeDrained(n)
-		}
-	}
-	return true
-}
-
-// maybeDrained tells the peer, once the peer has confirmed everything we sent on a link that we leave,
-// and closes the link when the peer has said the same: then nothing can be lost.
-func (l *loop) maybeDrained(n *link) {
-	if !n.drainSaid && n.drained() {
-		n.drainSaid = true
-		n.say(drainedFrame(n.openedCount()))
-	}
-	if n.drainSaid && n.drainHeard && !n.drainDone && n.receivedAll() {
-		n.drainDone = true
-		_ = n.control.closeWrite() // I have all of yours
-	}
-	if n.drainDone && n.drainOver {
-		n.close(closeDrained, "")
-	}
-}
-
-// dead removes a link. Its death ends the session if something was in flight on it, or if it was the last.
-func (l *loop) dead(n *link, err error) error {
-	known := false
-	for i, x := range l.links {
-		if x == n {
-			l.links = append(l.links[:i], l.links[i+1:]...)
-			known = true
-			break
-		}
-	}
-	if !known {
-		return nil
-	}
-	drained := n.drainDone && (n.drainOver || isClose(err, closeDrained))
-	if len(l.links) == 0 || !drained && !n.unused() {
-		return l.explain(err)
-	}
-	if l.current.Load() == n && !l.choose() {
-		return l.explain(err)
-	}
-	return nil
-}
-
-// explain is the session's cause of death when a connection died of err.
+// explain is the session's cause of death when it ends of err.
 func (l *loop) explain(err error) error {
 	c := &l.closing
 	if c.flushed && (c.asked || isClose(err, closeGraceful)) { // both sides have said that everything is delivered
@@ -215,6 +137,11 @@ func (l *loop) explain(err error) error {
 // frame handles a frame of the control stream.
 func (l *loop) frame(n *link, f *wire.Control) error {
 	switch k := f.GetKind().(type) {
+	case *wire.ControlAck:
+		if err := l.acknowledged(k.Ack.GetReceived()); err != nil {
+			return err
+		}
+		return l.streams.counts(k.Ack.GetStreams())
 	case *wire.ControlClose:
 		return l.peerClose(n, k.Close)
 	case *wire.ControlClosed:
@@ -223,11 +150,10 @@ func (l *loop) frame(n *link, f *wire.Control) error {
 		}
 		return l.gracefulCause()
 	case *wire.ControlPing:
-		if !n.drainDone { // else our side of the control stream has ended
-			n.say(pongFrame(k.Ping, time.Now()))
-		}
+		n.say(pongFrame(k.Ping, time.Now()))
 		return nil
 	case *wire.ControlPong:
+		l.pong(n, k.Pong)
 		return nil
 	}
 	return violation(l.peer, "a control frame that belongs elsewhere")
@@ -235,20 +161,29 @@ func (l *loop) frame(n *link, f *wire.Control) error {
 
 // finish ends everything, in order: no more sends, connections closed, receivers done, down.
 func (l *loop) finish(cause error) {
-	l.state.Store(int32(StateClosed))
 	l.end(cause)
-	if l.closing.over != nil {
-		l.closing.over.Stop()
+	l.enter(StateClosed)
+	for _, t := range []*time.Timer{l.closing.over, l.expiry, l.watch.timer, l.redial.timer} {
+		if t != nil {
+			t.Stop()
+		}
 	}
+	l.acks.stop()
+	l.redial.cancelAll()
 	code, message := farewell(cause)
 	for _, n := range l.links {
+		n.stopTimers()
 		n.close(code, message)
 	}
 	l.sends.close()
 	l.failLanes()
-	l.handing.Wait()
+	<-l.streams.fail()
+	<-l.workers.close()
 	l.host.forget(l.Session, context.Cause(l.life))
 	close(l.closed)
+	if said, ok := errors.AsType[*PeerError](cause); ok && said.Code == StateLost && l.asked.Load() {
+		l.host.goServe(func() { l.host.renew(l.peer, l.addresses.texts()) })
+	}
 }
 
 // farewell is what the peer is told when the session ends of cause.

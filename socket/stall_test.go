@@ -29,7 +29,7 @@ func TestFutureBlocksHoldBudget(t *testing.T) { // BL7
 				t.Fatal(err)
 			}
 			hello(t, c, func(h *wire.Hello) {})
-			pre, _ := wire.Preamble{Kind: wire.StreamBlock, Number: 1 << 60, Length: 1 << 20}.Append(nil)
+			pre, _ := wire.Preamble{Kind: wire.StreamBlock, Stream: 1, Number: 1 << 60, Length: 1 << 20}.Append(nil)
 			st := raw(t, c, append(pre, make([]byte, 1<<20)...))
 			_ = st.Close()
 			go func() { // a keep-alive

@@ -1,0 +1,253 @@
+package socket
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"parley/wire"
+)
+
+const (
+	// maxLinks bounds the connections of one session; beyond it the worst is closed. More than
+	// wire.MaxConnections, because a new one is made before an old one is left.
+	maxLinks = wire.MaxConnections + 8
+	// leaveTime is how long a connection that we leave is kept for the peer to leave it as well.
+	leaveTime = 5 * time.Second
+	// mergeTime is how long one connection more than wanted is kept, where more than one are: the side that
+	// made it to replace a bad one says which that is.
+	mergeTime = 2 * time.Second
+)
+
+// place is the connection where the lane or stream of this number belongs, nil if there is none right now.
+func (s *Session) place(number uint64) *link {
+	a := s.active.Load()
+	if a == nil || len(*a) == 0 {
+		return nil
+	}
+	return (*a)[number%uint64(len(*a))]
+}
+
+// unplace has nothing placed on a connection that has just failed. The loop soon learns of it as well.
+func (s *Session) unplace(n *link) {
+	for {
+		a := s.active.Load()
+		if a == nil || !slices.Contains(*a, n) {
+			return
+		}
+		rest := slices.DeleteFunc(slices.Clone(*a), func(x *link) bool { return x == n })
+		if s.active.CompareAndSwap(a, &rest) {
+			return
+		}
+	}
+}
+
+// attach adds a link whose handshake is complete. The first one establishes the session; a later one takes
+// over from those that are silent.
+func (l *loop) attach(n *link, a *joining) error {
+	if l.State() > StateClosing {
+		return &Error{Code: Closed, Op: "attach", Peer: l.peer}
+	}
+	if err := l.acknowledged(a.received); err != nil {
+		return err
+	}
+	l.generation.Store(max(l.generation.Load(), n.rank.generation))
+	l.wanted = max(a.connections, 1)
+	l.addresses.good(n.remoteAddr())
+	n.watch.begin(n)
+	l.links = append(l.links, n)
+	slices.SortFunc(l.links, func(a, b *link) int {
+		if a.better(b) {
+			return -1
+		}
+		return 1
+	})
+	if l.State() == StateHandshaking {
+		l.current.Store(n)
+		l.active.Store(&[]*link{n})
+		l.enter(StateEstablished)
+		l.host.announce(l.Session)
+		close(l.established)
+	}
+	n.admitted()
+	n.start()
+	for _, old := range slices.Clone(l.links) {
+		if old != n && old.watch.stalled {
+			l.drop(old)
+		}
+	}
+	for len(l.links) > maxLinks {
+		l.drop(l.links[len(l.links)-1])
+	}
+	l.stopExpiry()
+	l.arrange()
+	return nil
+}
+
+// drop closes a link that is not worth leaving in order.
+func (l *loop) drop(n *link) {
+	l.remove(n)
+	n.close(closeDrained, "")
+}
+
+// remove forgets a link. Its streams go on elsewhere.
+func (l *loop) remove(n *link) bool {
+	i := slices.Index(l.links, n)
+	if i < 0 {
+		return false
+	}
+	l.links = slices.Delete(l.links, i, i+1)
+	n.stopTimers()
+	return true
+}
+
+func (n *link) stopTimers() {
+	for _, t := range []*time.Timer{n.leaving, n.merging} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+}
+
+// keep is how many connections the session is to have: both sides come to the same number.
+func (l *loop) keep() int {
+	return min(max(l.host.cfg.Connections, l.wanted), wire.MaxConnections)
+}
+
+// arrange decides which links carry what, moves what is elsewhere, leaves links that are not needed, and has
+// more made if there are too few. It is called after every change.
+func (l *loop) arrange() {
+	good := l.usable()
+	active := good[:min(l.keep(), len(good))]
+	l.assign(active)
+	for _, n := range slices.Clone(l.links) {
+		if slices.Contains(active, n) || n.watch.stalled && len(active) == 0 {
+			continue
+		}
+		switch {
+		case n.leaveHeard, l.keep() == 1, n.merging != nil && n.mergedLongAgo():
+			if len(active) > 0 && !active[0].watch.stalled {
+				l.leave(n)
+			}
+		case n.merging == nil && slices.Contains(good, n):
+			n.merging = time.AfterFunc(mergeTime, func() { l.post(event{kind: evArrange, link: n}) })
+			n.mergeBy = time.Now().Add(mergeTime)
+		}
+	}
+	l.judge()
+	l.plan()
+}
+
+func (n *link) mergedLongAgo() bool { return !time.Now().Before(n.mergeBy) }
+
+// usable returns the links that can carry something, best first: those that are being left and those that
+// are silent only if there are no others.
+func (l *loop) usable() []*link {
+	for _, ok := range []func(n *link) bool{
+		func(n *link) bool { return !n.watch.stalled && !n.leaveSaid && !n.leaveHeard },
+		func(n *link) bool { return !n.watch.stalled },
+		func(*link) bool { return true },
+	} {
+		var out []*link
+		for _, n := range l.links {
+			if ok(n) {
+				out = append(out, n)
+			}
+		}
+		if len(out) > 0 {
+			return out
+		}
+	}
+	return nil
+}
+
+// assign has everything carried by these links from now on.
+func (l *loop) assign(links []*link) {
+	var was []*link
+	if a := l.active.Load(); a != nil {
+		was = *a
+	}
+	first := l.current.Load()
+	links = slices.Clone(links)
+	var now *link
+	if len(links) > 0 {
+		now = links[0]
+	}
+	l.active.Store(&links)
+	l.current.Store(now)
+	if slices.Equal(was, links) && first == now {
+		return
+	}
+	for _, n := range l.watch.known {
+		if !slices.Contains(links, n) {
+			l.streams.detach(n)
+			for _, lane := range l.lanesOut() {
+				lane.abandon(n)
+			}
+		}
+	}
+	l.watch.known = links
+	l.wakeLanes()
+	if now == nil {
+		return
+	}
+	l.streams.attach(l.place)
+	if first != now {
+		l.acks.again()
+	}
+	if l.closing.active { // what was said may be lost
+		l.closing.said, l.closing.answered = false, false
+		_ = l.advanceClose()
+	}
+}
+
+// leave says that we carry nothing more on a link. It is closed when the peer has said the same.
+func (l *loop) leave(n *link) {
+	if !n.leaveSaid {
+		n.leaveSaid = true
+		n.say(closeFrame(closeDrained, ""))
+		n.leaving = time.AfterFunc(leaveTime, func() { n.close(closeDrained, "") })
+	}
+	if n.leaveHeard {
+		n.close(closeDrained, "")
+	}
+}
+
+// dead removes a link that has died of err.
+func (l *loop) dead(n *link, err error) error {
+	l.unplace(n)
+	if !l.remove(n) {
+		return nil
+	}
+	if endsSession(err) {
+		return l.explain(err)
+	}
+	l.redial.last = err
+	l.arrange()
+	if c := &l.closing; len(l.links) == 0 && c.flushed && c.asked {
+		return l.gracefulCause()
+	}
+	return nil
+}
+
+// endsSession reports whether a connection died because the peer is done with the session, rather than with
+// the connection.
+func endsSession(err error) bool {
+	said, ok := errors.AsType[*PeerError](err)
+	if !ok || said.close == 0 {
+		return false
+	}
+	switch said.close - 1 {
+	case closeDrained, closeInternal, closeTimeout:
+		return false
+	}
+	return true
+}
+
+// stopExpiry is called when there is a connection again.
+func (l *loop) stopExpiry() {
+	if l.expiry != nil {
+		l.expiry.Stop()
+		l.expiry = nil
+	}
+}
