@@ -1,8 +1,12 @@
 package socket_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/netip"
 	"os"
@@ -24,15 +28,19 @@ type mill struct {
 	t    *testing.T
 	node *node
 
-	mu     sync.Mutex
-	next   [conversations]int // of each conversation, to come
-	sent   [conversations]int
-	heard  time.Time     // when the last block came
-	more   chan struct{} // closed and replaced when a block comes
-	events []socket.EventKind
+	mu      sync.Mutex
+	next    [conversations]int // of each conversation, to come
+	sent    [conversations]int
+	heard   time.Time     // when the last block came
+	more    chan struct{} // closed and replaced when a block comes
+	events  []socket.EventKind
+	streams int // read whole
 }
 
-const conversations = 200
+const (
+	conversations  = 200
+	streamsEachWay = 8
+)
 
 func newMill(t *testing.T, n *node) *mill {
 	m := &mill{t: t, node: n, more: make(chan struct{})}
@@ -76,6 +84,67 @@ func (m *mill) grind(ctx context.Context, to peer.ID, r *rand.Rand) {
 		m.mu.Lock()
 		m.sent[c]++
 		m.mu.Unlock()
+	}
+}
+
+// pour sends streams of one MiB each, one after the other, until ctx ends: 16 KiB at a time, with pauses.
+func (m *mill) pour(ctx context.Context, s *socket.Session, seed uint64) {
+	for ; ctx.Err() == nil; seed += 1000 {
+		x, err := s.OpenStream(context.Background())
+		if err != nil {
+			m.t.Errorf("open stream: %v", err)
+			return
+		}
+		r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16)})
+		_, err = x.Write(binary.BigEndian.AppendUint64(nil, seed))
+		for range mebibyte / (16 << 10) {
+			b := make([]byte, 16<<10)
+			_, _ = r.Read(b)
+			if err == nil {
+				_, err = x.Write(b)
+			}
+			<-time.After(time.Duration(200+seed%16*20) * time.Millisecond)
+		}
+		if err != nil {
+			m.t.Errorf("stream %d: %v", seed, err)
+			return
+		}
+		_ = x.CloseWrite()
+		if err := x.WaitAcknowledged(context.Background(), x.Written()); err != nil { // B9
+			m.t.Errorf("stream %d: %v", seed, err)
+		}
+		_ = x.Close()
+	}
+}
+
+const mebibyte = 1 << 20
+
+// drink reads the peer's streams and compares every byte with what it must be.
+func (m *mill) drink(s *socket.Session) {
+	for {
+		x, err := s.AcceptStream(context.Background())
+		if err != nil {
+			return // the session is over
+		}
+		go func() {
+			defer x.Close()
+			var head [8]byte
+			if _, err := io.ReadFull(x, head[:]); err != nil {
+				m.t.Errorf("stream: %v", err)
+				return
+			}
+			seed := binary.BigEndian.Uint64(head[:])
+			r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16)})
+			got, want := sha256.New(), sha256.New()
+			n, err := io.Copy(got, x)
+			_, _ = io.CopyN(want, r, mebibyte)
+			if err != nil || n != mebibyte || !bytes.Equal(got.Sum(nil), want.Sum(nil)) {
+				m.t.Errorf("stream %d: %d bytes, %v; the same: %v", seed, n, err, bytes.Equal(got.Sum(nil), want.Sum(nil)))
+			}
+			m.mu.Lock()
+			m.streams++
+			m.mu.Unlock()
+		}()
 	}
 }
 
@@ -123,7 +192,7 @@ func faults(r *rand.Rand, n int, a, b netip.Addr, nat bool) (out []simnet.Fault)
 // way, and every block and byte arrives exactly once and in order, soon after the path is back. KILLS=n tries
 // another number.
 func TestPathKills(t *testing.T) { // SE6, SE7, BL2, R4, R8, R11, R13
-	kills := 100
+	kills := 60
 	if v, err := strconv.Atoi(os.Getenv("KILLS")); err == nil {
 		kills = v
 	}
@@ -143,6 +212,17 @@ func TestPathKills(t *testing.T) { // SE6, SE7, BL2, R4, R8, R11, R13
 			var wait sync.WaitGroup
 			wait.Go(func() { ma.grind(ctx, b.LocalID(), rand.New(rand.NewPCG(1, 1))) })
 			wait.Go(func() { mb.grind(ctx, a.LocalID(), rand.New(rand.NewPCG(1, 2))) })
+			<-time.After(rtt)
+			back, ok := b.Session(a.LocalID())
+			if !ok {
+				t.Fatal("no session")
+			}
+			go ma.drink(s)
+			go mb.drink(back)
+			for i := range uint64(streamsEachWay) {
+				wait.Go(func() { ma.pour(ctx, s, i) })
+				wait.Go(func() { mb.pour(ctx, back, 500+i) })
+			}
 
 			var resumes []time.Duration
 			var worst simnet.Fault
@@ -164,7 +244,7 @@ func TestPathKills(t *testing.T) { // SE6, SE7, BL2, R4, R8, R11, R13
 			}
 			cancel()
 			wait.Wait()
-			<-time.After(10 * time.Second)
+			<-time.After(time.Minute)
 			for c := range conversations {
 				if ma.next[c] != mb.sent[c] || mb.next[c] != ma.sent[c] {
 					t.Errorf("conversation %d: %d of %d and %d of %d arrived", c, ma.next[c], mb.sent[c], mb.next[c], ma.sent[c])
@@ -172,6 +252,7 @@ func TestPathKills(t *testing.T) { // SE6, SE7, BL2, R4, R8, R11, R13
 			}
 			slices.Sort(resumes)
 			median, most := resumes[len(resumes)/2], resumes[len(resumes)-1]
+			t.Logf("%d and %d streams of 1 MiB", ma.streams, mb.streams)
 			t.Logf("%d kills, NAT %v: resume after the path is back: median %v, 95 %% %v, most %v (%v)",
 				kills, nat, median, resumes[len(resumes)*95/100], most, worst)
 			if median > rtt+200*time.Millisecond || most > 2*time.Second {
