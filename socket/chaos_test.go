@@ -71,7 +71,7 @@ func TestChaos(t *testing.T) {
 		seeds = v
 	}
 	for seed := range seeds {
-		alive := watch(t)
+		alive := watch(t, time.Minute)
 		synctest.Test(t, func(t *testing.T) {
 			defer func() { <-time.After(10 * time.Minute) }()
 			w := &world{t: t, net: simnet.New(uint64(seed))}

@@ -196,7 +196,7 @@ func TestPathKills(t *testing.T) { // SE6, SE7, BL2, R4, R8, R11, R13
 	if v, err := strconv.Atoi(os.Getenv("KILLS")); err == nil {
 		kills = v
 	}
-	watchdog(t)
+	defer watch(t, time.Minute+time.Duration(kills)*time.Second)()
 	for variant, nat := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			defer func() { <-time.After(5 * time.Minute) }()

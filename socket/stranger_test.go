@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"testing"
 	"time"
@@ -18,13 +19,13 @@ import (
 // and with it every deadline inside a bubble.
 func watchdog(t *testing.T) {
 	t.Helper()
-	t.Cleanup(watch(t))
+	t.Cleanup(watch(t, time.Minute))
 }
 
-// watch is watchdog until alive is called.
-func watch(t *testing.T) (alive func()) {
+// watch is watchdog, after another time, until alive is called.
+func watch(t *testing.T, d time.Duration) (alive func()) {
 	t.Helper()
-	w := time.AfterFunc(time.Minute, func() { panic(t.Name() + " has not ended after a minute of real time") })
+	w := time.AfterFunc(d, func() { panic(fmt.Sprint(t.Name(), " has not ended after ", d, " of real time")) })
 	return func() { w.Stop() }
 }
 

@@ -91,6 +91,11 @@ func Module() *Table {
 				Forbid: network,
 			},
 			{
+				// The layers together; tests only.
+				Tree:        "internal/e2e",
+				TestImports: []string{"peer", "socket", "dispatch", "internal/simnet", protobuf},
+			},
+			{
 				Tree:        "internal/readme",
 				TestImports: []string{"peer", "socket", "dispatch", protobuf},
 			},
