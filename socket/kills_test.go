@@ -148,6 +148,13 @@ func (m *mill) drink(s *socket.Session) {
 	}
 }
 
+// read is how many streams were read whole.
+func (m *mill) read() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.streams
+}
+
 // awaitBlock waits for the next block, at most a minute.
 func (m *mill) awaitBlock() time.Time {
 	m.mu.Lock()
@@ -245,6 +252,9 @@ func TestPathKills(t *testing.T) { // SE6, SE7, BL2, R4, R8, R11, R13
 			cancel()
 			wait.Wait()
 			<-time.After(time.Minute)
+			if ma.read() == 0 || mb.read() == 0 {
+				t.Error("no stream was read whole")
+			}
 			for c := range conversations {
 				if ma.next[c] != mb.sent[c] || mb.next[c] != ma.sent[c] {
 					t.Errorf("conversation %d: %d of %d and %d of %d arrived", c, ma.next[c], mb.sent[c], mb.next[c], ma.sent[c])
@@ -252,7 +262,7 @@ func TestPathKills(t *testing.T) { // SE6, SE7, BL2, R4, R8, R11, R13
 			}
 			slices.Sort(resumes)
 			median, most := resumes[len(resumes)/2], resumes[len(resumes)-1]
-			t.Logf("%d and %d streams of 1 MiB", ma.streams, mb.streams)
+			t.Logf("%d and %d streams of 1 MiB", ma.read(), mb.read())
 			t.Logf("%d kills, NAT %v: resume after the path is back: median %v, 95 %% %v, most %v (%v)",
 				kills, nat, median, resumes[len(resumes)*95/100], most, worst)
 			if median > rtt+200*time.Millisecond || most > 2*time.Second {

@@ -19,11 +19,16 @@ const (
 type acks struct {
 	session *Session
 
+	// saying is held from the choice of the connection to the last frame queued there, so that what was lost
+	// with a connection is said again after, not before.
+	saying sync.Mutex
+
 	mu      sync.Mutex
 	lanes   uint64 // a bit for each lane that has moved
 	streams bool   // some streams have
 	bytes   int    // handed up since the last acknowledgement
-	armed   bool
+	armed   bool // the timer is set
+	due     bool // say was called
 	timer   *time.Timer
 }
 
@@ -81,7 +86,9 @@ func (a *acks) again() {
 		}
 	}
 	s.lanesMu.Unlock()
+	a.saying.Lock()
 	s.streams.resay()
+	a.saying.Unlock()
 	a.mu.Lock()
 	a.lanes |= lanes
 	a.streams = true
@@ -89,12 +96,29 @@ func (a *acks) again() {
 	a.say()
 }
 
-// say sends what is due on the connection we send on. Without one, again follows.
+// say has what is due sent, by the caller or by whoever is at it: also from within collect.
 func (a *acks) say() {
+	a.mu.Lock()
+	a.due, a.armed = true, false
+	a.mu.Unlock()
+	for a.saying.TryLock() {
+		a.sayOnce()
+		a.saying.Unlock()
+		a.mu.Lock()
+		due := a.due
+		a.mu.Unlock()
+		if !due {
+			return
+		}
+	}
+}
+
+// sayOnce sends what is due on the connection we send on. Without one, again follows.
+func (a *acks) sayOnce() {
 	s := a.session
 	on := s.current.Load()
 	a.mu.Lock()
-	a.armed = false
+	a.due = false
 	if on == nil {
 		a.mu.Unlock()
 		return

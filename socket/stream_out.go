@@ -242,12 +242,12 @@ func (f *flow) write(p []byte) (int, error) {
 	}
 }
 
-// finish ends our direction after what was written. It reports whether that is news.
-func (f *flow) finish() bool {
+// finish ends our direction after what was written.
+func (f *flow) finish() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.out.err != nil {
-		return false
+		return
 	}
 	f.out.err = f.t.closed("write")
 	f.out.finished, f.out.ending = true, true
@@ -257,7 +257,6 @@ func (f *flow) finish() bool {
 	if first {
 		f.t.spawn(f.t.env.pending) // not with the lock held
 	}
-	return true
 }
 
 // startPump has the unsent bytes written to the carrier. f.mu is held.

@@ -200,10 +200,13 @@ type fakeSide struct {
 	token    chan struct{}
 	arrivals chan *Stream
 	services func(*Stream) bool
+	wrap     func(*fakeStream) stream // what is written to, if set
 	blocks   chan []byte
 	gate     chan struct{} // deliver waits for it, if set
 	soon     atomic.Bool
-	mute     atomic.Bool // says nothing
+	taken    atomic.Int64 // bytes since the last word
+	mute     atomic.Bool  // says nothing
+	talking  sync.Mutex
 	watched  atomic.Int64
 	said     atomic.Int64
 	errs     chan error
@@ -241,10 +244,18 @@ func (s *fakeSide) openOn(ctx context.Context, n *link, head []byte, p priority)
 			s.other().broken(err)
 		}
 	}()
+	if s.wrap != nil {
+		return s.wrap(x), nil
+	}
 	return x, nil
 }
 
-func (s *fakeSide) ackSoon(int) {
+func (s *fakeSide) ackSoon(bytes int) {
+	if s.taken.Add(int64(bytes)) >= 256<<10 {
+		s.taken.Store(0)
+		s.ackNow()
+		return
+	}
 	if s.soon.CompareAndSwap(false, true) {
 		time.AfterFunc(25*time.Millisecond, func() { s.soon.Store(false); s.ackNow() })
 	}
@@ -299,10 +310,14 @@ func (s *fakeSide) talk() {
 		case <-s.life.Done():
 			return
 		}
-		c := s.current.Load()
-		if c == nil || s.mute.Load() {
-			continue
-		}
+		s.talkOn()
+	}
+}
+
+func (s *fakeSide) talkOn() {
+	s.talking.Lock()
+	defer s.talking.Unlock()
+	if c := s.current.Load(); c != nil && !s.mute.Load() {
 		for {
 			entries := s.collect(wire.MaxStreamCounts)
 			if len(entries) == 0 {
@@ -334,6 +349,9 @@ type fakePair struct {
 func (p *fakePair) jitter() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.rnd == nil {
+		return 0
+	}
 	return time.Duration(p.rnd.IntN(4000)) * time.Microsecond
 }
 
@@ -405,6 +423,8 @@ func (p *fakePair) lose(c *fakeConn) {
 		if s.current.CompareAndSwap(c, nil) {
 			s.attach(nil)
 		}
+		s.talking.Lock()   // nothing more is said on it
+		s.talking.Unlock() //nolint:staticcheck // it was waited for
 		s.detach(c.ends[s.index])
 		s.resay()
 		s.ackNow()

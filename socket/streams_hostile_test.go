@@ -104,6 +104,8 @@ func FuzzStreams(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, script []byte) {
 		const limit = 8
+		watchdog := time.AfterFunc(10*time.Second, func() { panic("does not end") })
+		defer watchdog.Stop()
 		life, end := context.WithCancel(context.Background())
 		s := &streams{
 			env: &nowhere{}, self: peer.ID{}, life: life, limit: limit, buffer: 100, largest: 1 << 18, memory: &budget{limit: 1 << 20}, replay: &replay{host: &budget{limit: 1 << 40}},

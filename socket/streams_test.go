@@ -458,6 +458,7 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 		n := make(chan error)
 		go func() { _, err := x.Read(make([]byte, 1)); n <- err }()
 		go func() { _, err := x.Write(make([]byte, 11)); n <- err }()
+		synctest.Wait()
 		go func() { n <- x.WaitAcknowledged(context.Background(), 10) }()
 		go func() { n <- x.WaitWritable(context.Background(), 10) }()
 		go func() { _, err := x.AcceptStream(context.Background()); n <- errors.Join(err, Superseded) }()
