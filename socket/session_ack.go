@@ -27,8 +27,8 @@ type acks struct {
 	lanes   uint64 // a bit for each lane that has moved
 	streams bool   // some streams have
 	bytes   int    // handed up since the last acknowledgement
-	armed   bool // the timer is set
-	due     bool // say was called
+	armed   bool   // the timer is set
+	due     bool   // say was called
 	timer   *time.Timer
 }
 
