@@ -29,16 +29,14 @@ type addresses struct {
 	list []target
 }
 
-// given adds an address that the application knows. It reports whether it is new.
-func (a *addresses) given(text string) bool {
+// given adds an address that the application knows.
+func (a *addresses) given(text string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.index(text) >= 0 {
-		return false
+	if a.index(text) < 0 {
+		a.list = append(a.list, target{text: text})
+		a.trim()
 	}
-	a.list = append(a.list, target{text: text})
-	a.trim()
-	return true
 }
 
 // good puts an address first that has just worked. The peer has proved its key there, so dialling it later

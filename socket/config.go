@@ -121,8 +121,8 @@ const (
 	defaultMaxReplay        = 256 << 20
 	defaultRetention        = 24 * time.Hour
 	defaultConnections      = 1
-	defaultReconnectMin     = time.Second
-	defaultReconnectMax     = time.Minute
+	defaultFirstPause       = time.Second
+	defaultLongestPause     = time.Minute
 	defaultMaxBlock         = 16 << 20
 	defaultMaxBlockMemory   = 256 << 20
 	defaultMaxSessions      = 16_384
@@ -153,8 +153,8 @@ func (c Config) normalize() (Config, error) {
 	orDefault(&c.MaxReplay, defaultMaxReplay)
 	orDefault(&c.Retention, defaultRetention)
 	orDefault(&c.Connections, defaultConnections)
-	orDefault(&c.ReconnectMin, defaultReconnectMin)
-	orDefault(&c.ReconnectMax, max(defaultReconnectMax, c.ReconnectMin))
+	orDefault(&c.ReconnectMin, defaultFirstPause)
+	orDefault(&c.ReconnectMax, max(defaultLongestPause, c.ReconnectMin))
 	orDefault(&c.MaxBlock, defaultMaxBlock)
 	orDefault(&c.MaxBlockMemory, defaultMaxBlockMemory)
 	orDefault(&c.MaxSessions, defaultMaxSessions)

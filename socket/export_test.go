@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"time"
 
 	"parley/peer"
 )
@@ -20,8 +21,39 @@ func (h *Host) Links(id peer.ID) int {
 		return 0
 	}
 	reply := make(chan int, 1)
-	s.post(event{kind: evCount, count: reply})
+	s.post(event{kind: evDo, do: func(l *loop) { reply <- len(l.links) }})
 	return <-reply
+}
+
+// Slow has one of our connections look as if a round trip had once taken d.
+func (h *Host) Slow(id peer.ID, i int, d time.Duration) {
+	s, ok := h.Session(id)
+	if !ok {
+		return
+	}
+	done := make(chan struct{})
+	s.post(event{kind: evDo, do: func(l *loop) {
+		l.links[i].watch.latency(time.Now(), d)
+		close(done)
+	}})
+	<-done
+}
+
+// Ranks are the generations of a session's connections, best first.
+func (h *Host) Ranks(id peer.ID) (out []uint64) {
+	s, ok := h.Session(id)
+	if !ok {
+		return nil
+	}
+	done := make(chan struct{})
+	s.post(event{kind: evDo, do: func(l *loop) {
+		for _, n := range l.links {
+			out = append(out, n.rank.generation)
+		}
+		close(done)
+	}})
+	<-done
+	return out
 }
 
 // Held is how many sessions the host has in any state.

@@ -20,13 +20,6 @@ func (g *gate) enter() bool {
 	return true
 }
 
-// again counts one more in on behalf of somebody who is inside: the gate may be closed already.
-func (g *gate) again() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.inside++
-}
-
 func (g *gate) leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -167,7 +167,7 @@ func (*outdatedError) Error() string { return "the peer has a session with a lat
 func (h *Host) acceptInto(ctx context.Context, s *Session, c connection, control stream, frames *bufio.Reader, hello *wire.Hello, ekm []byte) error {
 	accept := &wire.Accept{
 		Version: wire.Version, Incarnation: s.local, PeerIncarnation: hello.GetIncarnation(), Proof: h.prover.proof(listener, c.peer(), h.id, ekm),
-		Agent: agent, Lanes: wire.MaxLanes, MaxBlock: uint64(h.cfg.MaxBlock), Connections: uint32(h.cfg.Connections), //nolint:gosec // at most 16
+		Agent: agent, Lanes: wire.MaxLanes, MaxBlock: uint64(h.cfg.MaxBlock), Connections: uint32(h.cfg.Connections),
 	}
 	if accept.Resumed = hello.GetPeerIncarnation() != 0; accept.GetResumed() {
 		accept.Received = s.received()

@@ -221,7 +221,7 @@ func (h *Host) introduce(ctx context.Context, s *Session, c connection) error {
 	hello := &wire.Hello{
 		Version: wire.Version, Incarnation: s.local, PeerIncarnation: s.remote.Load(), Proof: h.prover.proof(dialler, h.id, s.peer, ekm),
 		Agent: agent, Lanes: wire.MaxLanes, MaxBlock: uint64(h.cfg.MaxBlock),
-		Generation: s.generation.Load() + 1, Connections: uint32(h.cfg.Connections), //nolint:gosec // at most 16
+		Generation: s.generation.Load() + 1, Connections: uint32(h.cfg.Connections),
 	}
 	if hello.GetPeerIncarnation() != 0 {
 		hello.Received = s.received()
@@ -283,7 +283,7 @@ func (s *Session) join(ctx context.Context, c connection, control stream, frames
 		return err
 	}
 	s.peerMaxBlock.Store(int64(min(o.GetMaxBlock(), wire.MaxPayload)))
-	s.lanes.CompareAndSwap(0, uint64(min(o.GetLanes(), uint32(s.host.cfg.Lanes)))) //nolint:gosec // at most 64
+	s.lanes.CompareAndSwap(0, uint64(min(o.GetLanes(), uint32(s.host.cfg.Lanes))))
 	a := &joining{received: o.GetReceived(), connections: int(o.GetConnections()), reply: make(chan error, 1)}
 	select {
 	case s.events <- event{kind: evAttach, link: n, attach: a}:

@@ -100,7 +100,7 @@ func (n *link) receiveLane(st stream, p wire.Preamble) {
 	lane.mu.Lock()
 	next := lane.next
 	lane.mu.Unlock()
-	err := error(errLaneNumber)
+	err := errLaneNumber
 	if p.Number <= next {
 		r := laneReader{link: n, stream: st, lane: lane, index: p.Lane, at: p.Number}
 		err = r.run()

@@ -448,6 +448,31 @@ func TestPool(t *testing.T) { // SE10
 	})
 }
 
+// C12: the connection of a pool that is much slower than the best is replaced after a while, by one made before it is
+// left; a pool of equals is left alone. One that falls silent is noticed although nothing is sent.
+func TestPoolMonitor(t *testing.T) { // SE10
+	inWorld(t, func(w *world) {
+		a, b := w.node("a", func(c *socket.Config) { c.Connections = 3 }), w.node("b")
+		a.dial(b)
+		<-time.After(20 * time.Minute)
+		if got := a.Ranks(b.LocalID()); !slices.Equal(got, []uint64{3, 2, 1}) {
+			t.Fatalf("generations %v: a pool of equals was changed", got)
+		}
+		a.Slow(b.LocalID(), 1, 500*time.Millisecond)
+		fewest := 3
+		for range 600 {
+			<-time.After(time.Second)
+			fewest = min(fewest, a.Links(b.LocalID()))
+		}
+		if got := a.Ranks(b.LocalID()); !slices.Equal(got, []uint64{4, 3, 1}) || fewest < 3 {
+			t.Errorf("generations %v, at least %d connections; want the second replaced, by one made before", got, fewest)
+		}
+		if got := b.Ranks(a.LocalID()); !slices.Equal(got, []uint64{4, 3, 1}) {
+			t.Errorf("the other side has generations %v", got)
+		}
+	})
+}
+
 // Threat T9: what is held for peers without a connection is bounded; the session that has been without for longest is
 // given up when the room is needed, and senders wait rather than lose.
 func TestReplayIsBounded(t *testing.T) {

@@ -157,7 +157,7 @@ func (s *Session) counts(lanes uint64) (out []*wire.LaneCount) {
 		i := bits.TrailingZeros64(lanes)
 		l := s.inLane(uint64(i))
 		l.mu.Lock()
-		out = append(out, &wire.LaneCount{Lane: uint32(i), Count: l.next}) //nolint:gosec // below 64
+		out = append(out, &wire.LaneCount{Lane: uint32(i), Count: l.next})
 		l.mu.Unlock()
 	}
 	return out

@@ -80,7 +80,11 @@ func (l *loop) attach(n *link, a *joining) error {
 		l.drop(l.links[len(l.links)-1])
 	}
 	l.stopExpiry()
+	if n.dialled {
+		l.replace()
+	}
 	l.arrange()
+	l.watchPool()
 	return nil
 }
 
@@ -224,6 +228,7 @@ func (l *loop) dead(n *link, err error) error {
 	}
 	l.redial.last = err
 	l.arrange()
+	l.watchPool()
 	if c := &l.closing; len(l.links) == 0 && c.flushed && c.asked {
 		return l.gracefulCause()
 	}

@@ -16,7 +16,7 @@ type event struct {
 	frame  *wire.Control // evFrame
 	attach *joining      // evAttach
 	try    *attempt      // evTried
-	count  chan int      // evCount
+	do     func(l *loop) // evDo
 }
 
 type eventKind uint8
@@ -30,7 +30,7 @@ const (
 	evTried                    // an attempt to connect again has ended with err
 	evKick                     // the network may have changed, or somebody waits for a connection
 	evArrange                  // link has been kept beside others for long enough
-	evCount                    // how many links are there? for tests
+	evDo                       // do something to the state; for tests
 	evLost                     // the session cannot go on: err
 )
 
@@ -56,6 +56,7 @@ type loop struct {
 	closing closingPhase
 	watch   watch
 	redial  redial
+	pool    pool
 	wanted  int         // how many connections the peer wants
 	expiry  *time.Timer // of the session without a connection; nil while it has one
 }
@@ -74,6 +75,8 @@ func (s *Session) run() {
 			l.tick()
 		case <-timerOf(l.redial.timer):
 			l.try()
+		case <-timerOf(l.pool.timer):
+			l.checkPool()
 		case <-timerOf(l.expiry):
 			cause = l.explain(&Error{Code: Timeout, Op: "session", Peer: s.peer, Err: errors.New("no connection for " + s.host.cfg.Retention.String())})
 		case <-timerOf(l.closing.over):
@@ -119,8 +122,8 @@ func (l *loop) handle(e event) error {
 		l.arrange()
 	case evLost:
 		return l.explain(e.err)
-	case evCount:
-		e.count <- len(l.links)
+	case evDo:
+		e.do(l)
 	}
 	return nil
 }
@@ -163,7 +166,7 @@ func (l *loop) frame(n *link, f *wire.Control) error {
 func (l *loop) finish(cause error) {
 	l.end(cause)
 	l.enter(StateClosed)
-	for _, t := range []*time.Timer{l.closing.over, l.expiry, l.watch.timer, l.redial.timer} {
+	for _, t := range []*time.Timer{l.closing.over, l.expiry, l.watch.timer, l.redial.timer, l.pool.timer} {
 		if t != nil {
 			t.Stop()
 		}

@@ -62,7 +62,11 @@ func (l *loop) need() (need, urgent bool) {
 	if working == 0 {
 		return true, l.waits() || l.callers.Load() > 0 || l.closing.active
 	}
-	return working < l.keep(), false
+	want := l.keep()
+	if l.pool.replaced != nil {
+		want++
+	}
+	return working < want, false
 }
 
 // plan sets the timer of the next attempt, or stops attempts that are not needed any more.

@@ -52,15 +52,15 @@ type linkWatch struct {
 
 func (w *linkWatch) begin(n *link) {
 	now := time.Now()
-	*w = linkWatch{heard: n.heard.Load(), at: now, born: now, worstEnd: now.Add(worstTime / 2)}
+	*w = linkWatch{heard: n.heard.Load(), at: now, born: now, worstEnd: now.Add(worstTime)}
 	w.latency(now, n.stats().latestRTT)
 }
 
-// latency notes a measured round trip. The worst of the last 2.5 to 5 minutes is kept.
+// latency notes a measured round trip. The worst of at least the last worstTime is kept.
 func (w *linkWatch) latency(now time.Time, d time.Duration) {
 	if now.After(w.worstEnd) {
 		w.worst[1], w.worst[0] = w.worst[0], 0
-		w.worstEnd = now.Add(worstTime / 2)
+		w.worstEnd = now.Add(worstTime)
 	}
 	w.worst[0] = max(w.worst[0], d)
 }
@@ -129,7 +129,7 @@ func (l *loop) waits() bool {
 		return true
 	}
 	for _, n := range l.links {
-		if n.watch.hurry || n.watch.stalled {
+		if n.watch.hurry || n.watch.stalled || n.watch.asked {
 			return true
 		}
 	}
