@@ -114,12 +114,13 @@ func (h *Host) renew(id peer.ID, addresses []string) {
 
 // race tries the addresses of a peer, each with a head start on the next. Attempts that lose end with ctx,
 // unless they have said Hello: those go on by themselves, and what they bring merges into the session.
-func (h *Host) race(ctx context.Context, s *Session, addrs []*net.UDPAddr) (*Session, error) {
+func (h *Host) race(ctx context.Context, s *Session, addrs []*net.UDPAddr) (_ *Session, err error) {
+	defer func() { h.release(s, err) }()
 	results := make(chan error, len(addrs))
 	var last error
 	started, failed := 0, 0
 	start := func() bool {
-		if !h.begin(s, started > 0) {
+		if !h.begin(s) {
 			return false
 		}
 		addr := addrs[started]
@@ -145,14 +146,15 @@ func (h *Host) race(ctx context.Context, s *Session, addrs []*net.UDPAddr) (*Ses
 			}
 			return s, nil
 		case err := <-results:
-			if err != nil {
-				failed++
-				last = err
-				if failed == len(addrs) {
-					return nil, last
-				}
-				timer.Reset(0)
+			if err == nil || isClose(err, closeDrained) { // the peer goes on with another connection: it is on its way
+				continue
 			}
+			failed++
+			last = err
+			if failed == len(addrs) {
+				return nil, last
+			}
+			timer.Reset(0)
 		case <-timer.C:
 			if started < len(addrs) && start() {
 				timer.Reset(headStart)
@@ -174,16 +176,14 @@ func (h *Host) race(ctx context.Context, s *Session, addrs []*net.UDPAddr) (*Ses
 	}
 }
 
-// begin counts an attempt in the host and, unless it is the first, which already does, in the session.
-func (h *Host) begin(s *Session, another bool) bool {
+// begin counts an attempt in the host and in the session.
+func (h *Host) begin(s *Session) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		return false
 	}
-	if another {
-		s.holds++
-	}
+	s.holds++
 	h.serving.Add(1)
 	return true
 }
@@ -237,6 +237,9 @@ func (h *Host) introduce(ctx context.Context, s *Session, c connection) error {
 		return handshakeError(ctx, c, "dial", err)
 	}
 	frames := bufio.NewReaderSize(control, controlBuffer)
+	if hello.GetPeerIncarnation() != 0 && s.mayGoOn() {
+		return s.join(ctx, c, control, frames, true, hello.GetGeneration(), nil)
+	}
 	frame, err := wire.ReadControl(frames)
 	if err != nil {
 		return handshakeError(ctx, c, "dial", err)
@@ -244,20 +247,32 @@ func (h *Host) introduce(ctx context.Context, s *Session, c connection) error {
 	if outdated := frame.GetOutdated(); outdated != nil {
 		return &outdatedError{above: outdated.GetIncarnation()}
 	}
-	accept := frame.GetAccept()
+	if err := s.checkAccept(frame.GetAccept(), ekm); err != nil {
+		return err
+	}
+	return s.join(ctx, c, control, frames, true, hello.GetGeneration(), frame.GetAccept())
+}
+
+// mayGoOn reports whether a connection for the session may carry its data together with Hello, a round trip
+// before Accept (C4): the peer, whose key TLS has just proved, accepted us when the session began. On a private
+// network it has yet to prove that it knows the secret, too.
+func (s *Session) mayGoOn() bool { return s.up() && s.remote.Load() != 0 && s.host.prover == nil }
+
+// checkAccept checks the listener's answer to our Hello.
+func (s *Session) checkAccept(accept *wire.Accept, ekm []byte) error {
 	switch {
 	case accept == nil:
 		return violation(s.peer, "the first frame is not Accept")
 	case accept.GetVersion() != wire.Version:
 		return &Error{Code: Version, Op: "dial", Peer: s.peer, Err: fmt.Errorf("the peer speaks version %d", accept.GetVersion())}
-	case !h.prover.check(accept.GetProof(), listener, h.id, s.peer, ekm):
+	case !s.host.prover.check(accept.GetProof(), listener, s.host.id, s.peer, ekm):
 		return &Error{Code: Authentication, Op: "dial", Peer: s.peer, Err: errSecret}
 	case accept.GetPeerIncarnation() != s.local:
 		return violation(s.peer, "Accept is for another session")
 	case !s.bind(accept.GetIncarnation()):
 		return &Error{Code: Superseded, Op: "dial", Peer: s.peer, Err: errors.New("the peer began anew meanwhile")}
 	}
-	return s.join(ctx, c, control, frames, true, hello.GetGeneration(), accept)
+	return nil
 }
 
 var errSecret = errors.New("the peer does not have our network secret")
@@ -275,16 +290,18 @@ type offer interface {
 	GetReceived() []*wire.LaneCount
 }
 
-// join adds a connection to the session.
+// join adds a connection to the session. Without an offer the peer's Accept has yet to come.
 func (s *Session) join(ctx context.Context, c connection, control stream, frames *bufio.Reader, dialled bool, generation uint64, o offer) error {
 	_ = control.setReadDeadline(time.Time{})
 	n, err := newLink(s, c, control, frames, dialled, generation)
 	if err != nil {
 		return err
 	}
-	s.peerMaxBlock.Store(int64(min(o.GetMaxBlock(), wire.MaxPayload)))
-	s.lanes.CompareAndSwap(0, uint64(min(o.GetLanes(), uint32(s.host.cfg.Lanes))))
-	a := &joining{received: o.GetReceived(), connections: int(o.GetConnections()), reply: make(chan error, 1)}
+	if o != nil {
+		s.peerMaxBlock.Store(int64(min(o.GetMaxBlock(), wire.MaxPayload)))
+		s.lanes.CompareAndSwap(0, uint64(min(o.GetLanes(), uint32(s.host.cfg.Lanes))))
+	}
+	a := &joining{offer: o, reply: make(chan error, 1)}
 	select {
 	case s.events <- event{kind: evAttach, link: n, attach: a}:
 		return <-a.reply

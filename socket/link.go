@@ -30,6 +30,7 @@ type link struct {
 	writing bool   // there is a writer
 
 	// Owned by the session's loop.
+	accepted              bool // both have said Hello and Accept; until then we may only go on
 	watch                 linkWatch
 	leaveSaid, leaveHeard bool
 	leaving               *time.Timer // closes it if the peer does not leave as well

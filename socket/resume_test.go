@@ -349,7 +349,7 @@ func TestSimultaneousDials(t *testing.T) { // SE2
 				<-time.After(after)
 				s, err := from.Dial(context.Background(), to.LocalID(), to.addr)
 				if err != nil {
-					t.Errorf("%d: dial: %v", i, err)
+					t.Errorf("%d: dial: %v; %v, %v", i, err, a.downs, b.downs)
 					return
 				}
 				ids[k] = s.ID()
@@ -368,7 +368,7 @@ func TestSimultaneousDials(t *testing.T) { // SE2
 			a.inOrder(20)
 			b.inOrder(20)
 			if ids[0] != ids[1] || ids[0] == "" || len(a.ups) != 1 || len(b.ups) != 1 {
-				t.Errorf("%d: ids %v, %d and %d sessions", i, ids, len(a.ups), len(b.ups))
+				t.Errorf("%d: ids %v, %d and %d sessions; %v, %v", i, ids, len(a.ups), len(b.ups), a.downs, b.downs)
 			}
 			<-time.After(time.Minute)
 			if n, m := a.Links(b.LocalID()), b.Links(a.LocalID()); n != 1 || m != 1 {

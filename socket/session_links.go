@@ -48,12 +48,14 @@ func (l *loop) attach(n *link, a *joining) error {
 	if l.State() > StateClosing {
 		return &Error{Code: Closed, Op: "attach", Peer: l.peer}
 	}
-	if err := l.acknowledged(a.received); err != nil {
-		return err
+	if a.offer != nil {
+		if err := l.agree(n, a.offer); err != nil {
+			return err
+		}
+	} else {
+		n.leaving = time.AfterFunc(l.host.cfg.HandshakeTimeout, func() { n.close(closeTimeout, "") })
 	}
 	l.generation.Store(max(l.generation.Load(), n.rank.generation))
-	l.wanted = max(a.connections, 1)
-	l.addresses.good(n.remoteAddr())
 	n.watch.begin(n)
 	l.links = append(l.links, n)
 	slices.SortFunc(l.links, func(a, b *link) int {
@@ -71,21 +73,61 @@ func (l *loop) attach(n *link, a *joining) error {
 	}
 	n.admitted()
 	n.start()
+	for len(l.links) > maxLinks {
+		l.drop(l.links[len(l.links)-1])
+	}
+	if n.accepted {
+		l.takeOver(n)
+	}
+	l.arrange()
+	l.watchPool()
+	return nil
+}
+
+// agree takes in what the peer has said on a new link.
+func (l *loop) agree(n *link, o offer) error {
+	if err := l.acknowledged(o.GetReceived()); err != nil {
+		return err
+	}
+	l.wanted = max(int(o.GetConnections()), 1)
+	l.addresses.good(n.remoteAddr())
+	n.accepted = true
+	return nil
+}
+
+// accept handles the peer's Accept on a link that has carried data already.
+func (l *loop) accept(n *link, a *wire.Accept) error {
+	ekm, err := n.export(exporterLabel, nil, exporterSize)
+	if err == nil {
+		err = l.checkAccept(a, ekm)
+	}
+	if err == nil && !a.GetResumed() {
+		err = violation(l.peer, "a session was accepted that goes on, as a new one")
+	}
+	if err == nil {
+		err = l.agree(n, a)
+	}
+	if err != nil {
+		return err
+	}
+	n.leaving.Stop()
+	n.leaving = nil
+	l.takeOver(n)
+	l.arrange()
+	return nil
+}
+
+// takeOver has a new link take the place of those that are silent.
+func (l *loop) takeOver(n *link) {
 	for _, old := range slices.Clone(l.links) {
 		if old != n && old.watch.stalled {
 			l.drop(old)
 		}
 	}
-	for len(l.links) > maxLinks {
-		l.drop(l.links[len(l.links)-1])
-	}
 	l.stopExpiry()
 	if n.dialled {
 		l.replace()
 	}
-	l.arrange()
-	l.watchPool()
-	return nil
 }
 
 // drop closes a link that is not worth leaving in order.
@@ -130,7 +172,7 @@ func (l *loop) arrange() {
 		}
 		switch {
 		case n.leaveHeard, l.keep() == 1, n.merging != nil && n.mergedLongAgo():
-			if len(active) > 0 && !active[0].watch.stalled {
+			if len(active) > 0 && !active[0].watch.stalled && active[0].accepted {
 				l.leave(n)
 			}
 		case n.merging == nil && slices.Contains(good, n):
@@ -223,7 +265,7 @@ func (l *loop) dead(n *link, err error) error {
 	if !l.remove(n) {
 		return nil
 	}
-	if endsSession(err) {
+	if endsSession(err) && (n.accepted || !errors.Is(err, Limit)) {
 		return l.explain(err)
 	}
 	l.redial.last = err

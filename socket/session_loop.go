@@ -36,9 +36,8 @@ const (
 
 // joining is what a handshake has brought.
 type joining struct {
-	received    []*wire.LaneCount // what the peer has of ours
-	connections int               // how many connections the peer wants
-	reply       chan error
+	offer offer // the peer's; nil if its Accept has yet to come
+	reply chan error
 }
 
 // post hands an event to the loop, or drops it when the session is over.
@@ -139,6 +138,9 @@ func (l *loop) explain(err error) error {
 
 // frame handles a frame of the control stream.
 func (l *loop) frame(n *link, f *wire.Control) error {
+	if !n.accepted {
+		return l.accept(n, f.GetAccept())
+	}
 	switch k := f.GetKind().(type) {
 	case *wire.ControlAck:
 		if err := l.acknowledged(k.Ack.GetReceived()); err != nil {

@@ -99,7 +99,7 @@ func (l *loop) tick() {
 		changed = l.look(n, now) || changed
 	}
 	for _, n := range append([]*link(nil), l.links...) { // a pool does not wait for its dead
-		if n.watch.stalled && now.Sub(n.watch.at) > deathMargin+n.watch.worstLatency() && !l.allStalled() {
+		if n.watch.stalled && now.Sub(n.watch.at) > deathMargin+n.watch.worstLatency() && l.anyWorks() {
 			l.drop(n)
 			changed = true
 		}
@@ -191,13 +191,14 @@ func (l *loop) pong(n *link, p *wire.Pong) {
 	}
 }
 
-func (l *loop) allStalled() bool {
+// anyWorks reports whether there is a link to rely on.
+func (l *loop) anyWorks() bool {
 	for _, n := range l.links {
-		if !n.watch.stalled {
-			return false
+		if n.accepted && !n.watch.stalled {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // judge derives the session's condition from its links' and tells whoever observes it.
@@ -209,6 +210,9 @@ func (l *loop) judge() {
 	for _, n := range l.links {
 		if c == ConditionUp {
 			break
+		}
+		if !n.accepted {
+			continue
 		}
 		w := &n.watch
 		switch {
