@@ -192,7 +192,7 @@ func (l *laneState) Lock(g int)      { l.lock[g] <- struct{}{} }
 func (l *laneState) Unlock(g int)    { <-l.lock[g] }
 func (l *laneState) count(g int) int { return l.n[g] }
 func (l *laneState) sent(g int)      { l.n[g]++ }
-func (l *laneState) broken(g int)    { l.bad[g] = true; l.n[g] = 1 << 40 } // unknown whether it went: send no more
+func (l *laneState) broken(g int)    { l.bad[g] = true; l.n[g] = 1 << 30 } // unknown whether it went: send no more
 
 // fuzz: simultaneous dials with loss and jitter, blocks both ways, then graceful closes at random instants.
 // When Close returns nil, everything accepted must have been handed up.

@@ -165,24 +165,24 @@ func (c Config) normalize() (Config, error) {
 	}
 	for _, v := range []struct {
 		name      string
-		got       int
-		low, high int
+		got       int64
+		low, high int64
 	}{
-		{"Lanes", c.Lanes, 1, wire.MaxLanes},
-		{"LaneBuffer", c.LaneBuffer, wire.MaxLaneBlock, 1 << 30},
-		{"StreamBuffer", c.StreamBuffer, 1, 1 << 30},
-		{"StreamWindow", c.StreamWindow, 16 << 10, 1 << 30},
-		{"MaxReplay", c.MaxReplay, 1 << 20, 1 << 40},
-		{"Retention", int(c.Retention), int(time.Second), int(365 * 24 * time.Hour)},
-		{"Connections", c.Connections, 1, wire.MaxConnections},
-		{"ReconnectMin", int(c.ReconnectMin), int(10 * time.Millisecond), int(24 * time.Hour)},
-		{"ReconnectMax", int(c.ReconnectMax), int(c.ReconnectMin), int(24 * time.Hour)},
-		{"MaxBlock", c.MaxBlock, wire.MaxLaneBlock, 1 << 30},
-		{"MaxBlockMemory", c.MaxBlockMemory, c.MaxBlock, 1 << 40},
-		{"MaxSessions", c.MaxSessions, 1, 1 << 30},
-		{"MaxStreams", c.MaxStreams, 2 * wire.MaxLanes, 1 << 20},
-		{"HandshakeTimeout", int(c.HandshakeTimeout), 1, int(time.Hour)},
-		{"IdleTimeout", int(c.IdleTimeout), int(time.Second), int(24 * time.Hour)},
+		{"Lanes", int64(c.Lanes), 1, wire.MaxLanes},
+		{"LaneBuffer", int64(c.LaneBuffer), wire.MaxLaneBlock, 1 << 30},
+		{"StreamBuffer", int64(c.StreamBuffer), 1, 1 << 30},
+		{"StreamWindow", int64(c.StreamWindow), 16 << 10, 1 << 30},
+		{"MaxReplay", int64(c.MaxReplay), 1 << 20, 1 << 40},
+		{"Retention", int64(c.Retention), int64(time.Second), int64(365 * 24 * time.Hour)},
+		{"Connections", int64(c.Connections), 1, wire.MaxConnections},
+		{"ReconnectMin", int64(c.ReconnectMin), int64(10 * time.Millisecond), int64(24 * time.Hour)},
+		{"ReconnectMax", int64(c.ReconnectMax), int64(c.ReconnectMin), int64(24 * time.Hour)},
+		{"MaxBlock", int64(c.MaxBlock), wire.MaxLaneBlock, 1 << 30},
+		{"MaxBlockMemory", int64(c.MaxBlockMemory), int64(c.MaxBlock), 1 << 40},
+		{"MaxSessions", int64(c.MaxSessions), 1, 1 << 30},
+		{"MaxStreams", int64(c.MaxStreams), 2 * wire.MaxLanes, 1 << 20},
+		{"HandshakeTimeout", int64(c.HandshakeTimeout), 1, int64(time.Hour)},
+		{"IdleTimeout", int64(c.IdleTimeout), int64(time.Second), int64(24 * time.Hour)},
 	} {
 		if v.got < v.low || v.got > v.high {
 			return c, fmt.Errorf("parley: socket.Config.%s is %d, not between %d and %d", v.name, v.got, v.low, v.high)

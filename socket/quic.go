@@ -13,6 +13,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"parley/peer"
+	"parley/wire"
 )
 
 // QUIC's constants as this project needs them; the reasons are measurements on quic-go 0.65.
@@ -24,7 +25,10 @@ const (
 	connectionIDLength = 8
 	// streamWindow and connectionWindow are what a peer may have in flight to us at first and at most:
 	// 512 KiB is one round trip of 40 ms at 100 Mbit/s.
-	streamWindow        = 512 << 10
+	streamWindow = 512 << 10
+	// laneStreams is how many streams a peer may have beside those of the application: its lanes, as many that it
+	// has just left, and the control stream. However many streams it opens, its lanes are not held up.
+	laneStreams         = 2*wire.MaxLanes + 1
 	connectionWindow    = 768 << 10
 	maxConnectionWindow = 15 << 20
 )
@@ -53,7 +57,7 @@ func newQUIC(pc net.PacketConn, cert tls.Certificate, cfg *Config) (*quicCarrier
 		MaxStreamReceiveWindow:         uint64(cfg.StreamWindow),
 		InitialConnectionReceiveWindow: connectionWindow,
 		MaxConnectionReceiveWindow:     maxConnectionWindow,
-		MaxIncomingStreams:             int64(cfg.MaxStreams),
+		MaxIncomingStreams:             int64(cfg.MaxStreams) + laneStreams,
 		MaxIncomingUniStreams:          -1, // every stream is bidirectional, as on carriers that know no other
 		EnableDatagrams:                true,
 		AllowConnectionWindowIncrease:  c.windows.grow,
