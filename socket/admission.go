@@ -23,9 +23,11 @@ var errHalfOpen = errors.New("too many handshakes under way")
 
 // admission counts handshakes under way. Safe for concurrent use.
 type admission struct {
-	mu       sync.Mutex
-	total    int
-	byPrefix map[netip.Prefix]int
+	mu         sync.Mutex
+	total      int
+	byPrefix   map[netip.Prefix]int
+	turnedAway uint64 // refused by begin
+	unproved   uint64 // ended before known
 }
 
 func newAdmission() *admission { return &admission{byPrefix: map[netip.Prefix]int{}} }
@@ -37,6 +39,15 @@ func (a *admission) underLoad(from net.Addr) bool {
 	return a.total > validateAbove || a.byPrefix[prefixOf(from)] >= validateAbovePrefix
 }
 
+// halfOpen is a handshake under way.
+type halfOpen struct {
+	prefix netip.Prefix
+
+	// Guarded by admission.mu.
+	known bool // its peer has proved a key
+	over  bool
+}
+
 type halfOpenKey struct{}
 
 // begin admits or refuses a new connection attempt, before any state is made for it.
@@ -45,29 +56,54 @@ func (a *admission) begin(ctx context.Context, info *quic.ClientInfo) (context.C
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.total >= maxHalfOpen || a.byPrefix[p] >= maxHalfOpenPrefix {
+		a.turnedAway++
 		return ctx, errHalfOpen
 	}
 	a.total++
 	a.byPrefix[p]++
-	done := sync.OnceFunc(func() { a.end(p) })
-	context.AfterFunc(ctx, done)
-	return context.WithValue(ctx, halfOpenKey{}, done), nil
+	one := &halfOpen{prefix: p}
+	context.AfterFunc(ctx, func() { a.end(one) })
+	return context.WithValue(ctx, halfOpenKey{}, one), nil
 }
 
-func (a *admission) end(p netip.Prefix) {
+// end takes a connection out of the count, if it is still in it.
+func (a *admission) end(one *halfOpen) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if one.over {
+		return
+	}
+	one.over = true
+	if !one.known {
+		a.unproved++
+	}
+	p := one.prefix
 	a.total--
 	if a.byPrefix[p]--; a.byPrefix[p] == 0 {
 		delete(a.byPrefix, p)
 	}
 }
 
-// proved takes a connection out of the count: its peer has proved a key.
-func (*admission) proved(ctx context.Context) {
-	if done, ok := ctx.Value(halfOpenKey{}).(func()); ok {
-		done()
+// known notes that a connection's peer has proved a key. What it wants is still to be seen.
+func (a *admission) known(ctx context.Context) {
+	if one, ok := ctx.Value(halfOpenKey{}).(*halfOpen); ok {
+		a.mu.Lock()
+		one.known = true
+		a.mu.Unlock()
 	}
+}
+
+// proved takes a connection out of the count: it has become part of a session.
+func (a *admission) proved(ctx context.Context) {
+	if one, ok := ctx.Value(halfOpenKey{}).(*halfOpen); ok {
+		a.end(one)
+	}
+}
+
+func (a *admission) stats() (halfOpen int, turnedAway, unproved uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.total, a.turnedAway, a.unproved
 }
 
 // prefixOf is the network that counts as one stranger.

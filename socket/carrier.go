@@ -38,6 +38,7 @@ type connection interface {
 
 // pathStats is what a connection knows of its path.
 type pathStats struct {
+	carrier                                                string        // its kind
 	rtt, minRTT, latestRTT, deviation                      time.Duration // zero until measured
 	bytesSent, bytesReceived, packetsSent, packetsReceived uint64        // with all overhead of the carrier's own
 	bytesLost, packetsLost                                 uint64        // taken for lost and sent again
@@ -81,5 +82,8 @@ type carrier interface {
 	// accept returns the next connection that a peer made. Its key has been proved, nothing else.
 	accept(ctx context.Context) (connection, error)
 	addr() net.Addr
+	// handshakes is how many connections of peers are in the handshake now, how many were turned away before it,
+	// and how many have ended before they had proved a key.
+	handshakes() (halfOpen int, turnedAway, unproved uint64)
 	close() error
 }

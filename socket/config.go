@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"time"
 
@@ -87,6 +88,9 @@ type Config struct {
 	// MaxBlockMemory bounds the bytes of blocks over 64 KiB being received from all peers together.
 	// Zero is 256 MiB; one peer may take a quarter of it, but at least one block.
 	MaxBlockMemory int
+	// SpreadRate is how many messages a second Host.SendAll sends, all its calls together, one peer after the other
+	// and evenly in time (B13). Zero sends to all at once.
+	SpreadRate float64
 	// MaxSessions is how many sessions a host holds. Zero is 16,384.
 	MaxSessions int
 	// MaxStreams is how many streams of all kinds a peer may have open at once. Zero is 1,024.
@@ -162,6 +166,9 @@ func (c Config) normalize() (Config, error) {
 	c.KeepAlive = min(max(c.KeepAlive, 0), c.IdleTimeout/2)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if !(c.SpreadRate >= 0) || math.IsInf(c.SpreadRate, 1) {
+		return c, fmt.Errorf("parley: socket.Config.SpreadRate is %v, not a rate", c.SpreadRate)
 	}
 	for _, v := range []struct {
 		name      string

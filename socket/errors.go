@@ -28,12 +28,13 @@ const (
 	Limit                          // a limit on resources was reached; the error names it
 	Version                        // the two sides share no protocol version
 	StateLost                      // one side no longer knows the session: it restarted, or gave it up; what was under way is lost
+	WouldBlock                     // a buffer is full, and the call was not to wait
 )
 
 var codeNames = [...]string{
 	Internal: "internal", Refused: "refused", Timeout: "timeout", Authentication: "authentication failed", Closed: "closed",
 	Superseded: "superseded", TooLarge: "too large", NotFound: "not found", Protocol: "protocol violation", Limit: "limit reached",
-	Version: "no common version", StateLost: "session state lost",
+	Version: "no common version", StateLost: "session state lost", WouldBlock: "would block",
 }
 
 func (c Code) String() string {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"parley/internal/pace"
 	"parley/peer"
 )
 
@@ -31,10 +32,12 @@ type Host struct {
 	sessions    map[peer.ID]*Session
 	incarnation uint64 // the last one given out
 	observers   []*observer
+	counters    hostCounters // part of it
 
 	largeMemory budget
-	replay      budget        // what is held for peers to be sent again
-	redials     chan struct{} // a token for each attempt to connect again
+	replay      budget         // what is held for peers to be sent again
+	redials     chan struct{}  // a token for each attempt to connect again
+	spreader    *pace.Spreader // of SendAll
 
 	receiverMu sync.Mutex
 	receiver   receiver      // constant once attached is closed
@@ -69,7 +72,9 @@ func Listen(cfg Config) (*Host, error) {
 		largeMemory: budget{limit: int64(cfg.MaxBlockMemory)},
 		replay:      budget{limit: int64(cfg.MaxReplay)},
 		redials:     make(chan struct{}, maxRedials),
+		spreader:    pace.NewSpreader(cfg.SpreadRate),
 	}
+	h.counters.since = time.Now()
 	h.life, h.end = context.WithCancel(context.Background())
 	h.serving.Go(h.accept)
 	if cfg.WatchNetwork == WatchAlways || cfg.WatchNetwork == WatchDefault && cfg.PacketConn == nil {
@@ -303,5 +308,6 @@ func (h *Host) forget(s *Session, cause error) {
 	defer h.mu.Unlock()
 	if h.sessions[s.peer] == s {
 		delete(h.sessions, s.peer)
+		h.counters.retire(s, cause)
 	}
 }

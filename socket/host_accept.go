@@ -27,7 +27,11 @@ func (h *Host) accept() {
 func (h *Host) serve(c connection) {
 	ctx, cancel := context.WithTimeout(h.life, h.cfg.HandshakeTimeout)
 	defer cancel()
-	if err := h.welcome(ctx, c); err != nil {
+	err := h.welcome(ctx, c)
+	if err == nil {
+		h.counters.accepted.Add(1)
+	} else {
+		h.counters.refused.count(err)
 		h.cfg.Logger.Debug("connection refused", "peer", c.peer().Short(), "from", c.remoteAddr().String(), "reason", err)
 		c.close(farewellOf(err), "")
 	}

@@ -191,14 +191,17 @@ func (h *Host) begin(s *Session) bool {
 // connect makes one connection and adds it to the session. The end of ctx stops it only before Hello:
 // after that the peer may already rely on the connection.
 func (h *Host) connect(ctx context.Context, s *Session, addr net.Addr) error {
+	h.counters.dialled.Add(1)
 	c, err := h.carrier.dial(ctx, addr, s.peer)
 	if err != nil {
+		h.counters.dialsFailed.Add(1)
 		return err
 	}
 	ctx, cancel := context.WithTimeout(s.life, h.cfg.HandshakeTimeout)
 	defer cancel()
 	err = h.introduce(ctx, s, c)
 	if err != nil {
+		h.counters.dialsFailed.Add(1)
 		c.close(farewellOf(err), "")
 	}
 	return err

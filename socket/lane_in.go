@@ -123,6 +123,8 @@ type laneReader struct {
 	lane   *inLane
 	index  uint64
 	at     uint64 // number of the next block on the stream
+	fresh  Amount // handed up since note
+	again  Amount // not handed up since note, because they had been before
 }
 
 func (r *laneReader) run() error {
@@ -135,34 +137,53 @@ func (r *laneReader) run() error {
 		}
 		buffer := laneReaders.Get().(*bufio.Reader) //nolint:forcetypeassert // the pool holds nothing else
 		buffer.Reset(r.stream)
-		bytes, err := r.buffered(buffer)
+		err := r.buffered(buffer)
 		buffer.Reset(nil)
 		laneReaders.Put(buffer)
-		r.link.heard.Add(1)
-		r.link.session.acks.lane(r.index, bytes)
+		r.note()
 		if err != nil {
 			return err
 		}
 	}
 }
 
-// buffered reads blocks until the buffer is empty between two of them.
-func (r *laneReader) buffered(buffer *bufio.Reader) (bytes int, err error) {
+// note says and counts what has been read since the last time.
+func (r *laneReader) note() {
+	s := r.link.session
+	r.link.heard.Add(1)
+	s.acks.lane(r.index, r.size())
+	s.counters.received.add(r.fresh.Blocks, r.fresh.Bytes)
+	if r.again.Blocks > 0 {
+		s.duplicates.Add(r.again.Blocks)
+		s.counters.duplicateBytes.Add(r.again.Bytes)
+	}
+	r.fresh, r.again = Amount{}, Amount{}
+}
+
+// size is about how many bytes of the stream have been read since note.
+func (r *laneReader) size() int {
+	return int(r.fresh.Bytes + r.fresh.Blocks + r.again.Bytes + r.again.Blocks)
+}
+
+// buffered reads blocks until the buffer is empty between two of them. That may be long in coming.
+func (r *laneReader) buffered(buffer *bufio.Reader) error {
 	for {
 		size, err := wire.ReadUvarint(buffer, wire.MaxLaneBlock)
 		if err != nil {
-			return bytes, unexpected(err)
+			return unexpected(err)
 		}
 		block := make([]byte, size) // at most MaxLaneBlock
 		if _, err := io.ReadFull(buffer, block); err != nil {
-			return bytes, unexpected(err)
+			return unexpected(err)
 		}
 		if err := r.deliver(block); err != nil {
-			return bytes, err
+			return err
 		}
-		bytes += len(block) + 1
 		if buffer.Buffered() == 0 {
-			return bytes, nil
+			return nil
+		}
+		if r.size() >= ackBytes {
+			r.note()
 		}
 	}
 }
@@ -176,8 +197,9 @@ func (r *laneReader) deliver(block []byte) error {
 		r.link.session.hand(block)
 		r.lane.next++
 		r.lane.notify()
+		r.fresh.add(len(block))
 	case at < r.lane.next:
-		r.link.session.duplicates.Add(1)
+		r.again.add(len(block))
 	default: // only if the peer began in time and another stream went back, which none can
 		return errLaneNumber
 	}

@@ -38,6 +38,7 @@ type outLane struct {
 	link     *link         // where stream is
 	stream   stream        // nil between streams; only the writer sets it
 	at       uint64        // number of the next block on it
+	counters laneCounters
 }
 
 // batch is what was written in one call: it is immutable and goes back to laneBuffers when acknowledged.
@@ -83,25 +84,43 @@ func (s *Session) outLane(number uint64) *outLane {
 
 // send queues a block of at most MaxLaneBlock bytes. It copies the block.
 func (l *outLane) send(ctx context.Context, block []byte) error {
+	for {
+		room, err := l.offer(block)
+		if room == roomTaken || err != nil {
+			return err
+		}
+		if err := l.awaitRoom(ctx, room == roomLacksBudget); err != nil {
+			return err
+		}
+	}
+}
+
+// room is what has become of an offer.
+type room uint8
+
+const (
+	roomTaken       room = iota // the block is queued
+	roomLacks                   // the lane's buffer is full
+	roomLacksBudget             // the host's budget for replay is used up
+)
+
+// offer queues a block of at most MaxLaneBlock bytes if there is room. It copies the block, and never blocks. If
+// there is none, l.mu is held when it returns.
+func (l *outLane) offer(block []byte) (room, error) {
 	size := len(block) + binary.MaxVarintLen32
 	l.mu.Lock()
-	for {
-		switch {
-		case l.err != nil:
-			err := l.err
-			l.mu.Unlock()
-			return err
-		case l.closing:
-			l.mu.Unlock()
-			return l.session.fail("send")
-		}
-		if (l.held == 0 || l.held+size <= l.limit) && l.session.replay.reserve(int64(size)) {
-			break
-		}
-		if err := l.awaitRoom(ctx, l.held == 0 || l.held+size <= l.limit); err != nil {
-			return err
-		}
-		l.mu.Lock()
+	switch {
+	case l.err != nil:
+		err := l.err
+		l.mu.Unlock()
+		return roomTaken, err
+	case l.closing:
+		l.mu.Unlock()
+		return roomTaken, l.session.fail("send")
+	case l.held != 0 && l.held+size > l.limit:
+		return roomLacks, nil
+	case !l.session.replay.reserve(int64(size)):
+		return roomLacksBudget, nil
 	}
 	if l.waiting == nil {
 		l.waiting = *laneBuffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
@@ -114,7 +133,7 @@ func (l *outLane) send(ctx context.Context, block []byte) error {
 	l.held += size
 	l.mu.Unlock()
 	l.poke()
-	return nil
+	return roomTaken, nil
 }
 
 // awaitRoom waits until there may be room in the lane, or, if it is the host's budget that is used up, a
@@ -196,13 +215,17 @@ func (l *outLane) take() (b batch, ok, done bool) {
 	defer l.mu.Unlock()
 	if n := len(l.unacked); n > 0 && l.unacked[n-1].first >= l.next {
 		i := sort.Search(n, func(i int) bool { return l.unacked[i].first >= l.next })
-		return l.unacked[i], true, false
+		b = l.unacked[i]
+		l.counters.replayed.Blocks += b.count
+		l.counters.replayed.Bytes += payload(b.held, b.count)
+		return b, true, false
 	}
 	if l.queued == 0 {
 		return batch{}, false, l.closing && l.held == 0
 	}
 	b = batch{bytes: l.waiting, first: l.accepted - l.queued, count: l.queued, held: l.weight}
 	l.unacked = append(l.unacked, b)
+	l.counters.taken += payload(b.held, b.count)
 	l.waiting, l.queued, l.weight = nil, 0, 0
 	return b, true, false
 }
@@ -321,6 +344,7 @@ func (l *outLane) acknowledge(count uint64) bool {
 	for ; gone < len(l.unacked) && l.unacked[gone].end() <= count; gone++ {
 		b := &l.unacked[gone]
 		freed += b.held
+		l.counters.acked += payload(b.held, b.count)
 		if b.end() <= l.next { // else the writer may be reading it right now
 			recycle(b.bytes)
 		}

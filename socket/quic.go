@@ -137,12 +137,17 @@ func (c *quicCarrier) accept(ctx context.Context) (connection, error) {
 		if err != nil {
 			return nil, &Error{Code: Closed, Op: "accept", Err: err}
 		}
+		c.admission.known(qc.Context())
 		conn, err := c.wrap(qc)
 		if err == nil {
 			return conn, nil
 		}
 		_ = qc.CloseWithError(quic.ApplicationErrorCode(closeAuthentication), "")
 	}
+}
+
+func (c *quicCarrier) handshakes() (halfOpen int, turnedAway, unproved uint64) {
+	return c.admission.stats()
 }
 
 func (c *quicCarrier) addr() net.Addr { return c.transport.Conn.LocalAddr() }
@@ -242,7 +247,8 @@ func (q *quicConn) export(label string, context []byte, n int) ([]byte, error) {
 func (q *quicConn) stats() pathStats {
 	st := q.c.ConnectionStats()
 	return pathStats{
-		rtt: st.SmoothedRTT, minRTT: st.MinRTT, latestRTT: st.LatestRTT, deviation: st.MeanDeviation,
+		carrier: "quic",
+		rtt:     st.SmoothedRTT, minRTT: st.MinRTT, latestRTT: st.LatestRTT, deviation: st.MeanDeviation,
 		bytesSent: st.BytesSent, bytesReceived: st.BytesReceived, packetsSent: st.PacketsSent, packetsReceived: st.PacketsReceived,
 		bytesLost: st.BytesLost, packetsLost: st.PacketsLost, congestionWindow: st.CongestionWindow,
 	}

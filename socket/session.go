@@ -40,6 +40,7 @@ type Session struct {
 	inLanes  [wire.MaxLanes]*inLane
 	acks     acks
 	streams  *streams
+	counters sessionCounters
 
 	addresses  addresses
 	generation atomic.Uint64 // of the latest connection

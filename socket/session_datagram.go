@@ -60,11 +60,16 @@ func (s *Session) sendDatagrams() {
 		}
 		err := on.sendDatagram(b)
 		if errors.Is(err, TooLarge) {
-			err = s.outLane(uint64(b[0])).send(s.life, b[1:])
+			if err = s.outLane(uint64(b[0])).send(s.life, b[1:]); err != nil {
+				s.dropped.Add(1)
+			}
+			continue
 		}
 		if err != nil {
 			s.dropped.Add(1)
+			continue
 		}
+		s.counters.bestEffortSent.add(1, uint64(len(b)-1))
 	}
 }
 
@@ -84,6 +89,7 @@ func (n *link) receiveDatagrams() {
 			lane.mu.Lock()
 			n.session.hand(b[1:])
 			lane.mu.Unlock()
+			n.session.counters.bestEffortReceived.add(1, uint64(len(b)-1))
 		}
 	}
 }

@@ -68,6 +68,7 @@ func (l *loop) attach(n *link, a *joining) error {
 		l.current.Store(n)
 		l.active.Store(&[]*link{n})
 		l.enter(StateEstablished)
+		l.publish()
 		l.host.announce(l.Session)
 		close(l.established)
 	}
@@ -181,6 +182,7 @@ func (l *loop) arrange() {
 		}
 	}
 	l.judge()
+	l.publish()
 	l.plan()
 }
 
@@ -239,6 +241,7 @@ func (l *loop) assign(links []*link) {
 	}
 	l.streams.attach(l.place)
 	if first != now {
+		l.counters.moves.Add(1)
 		l.acks.again()
 	}
 	if l.closing.active { // what was said may be lost

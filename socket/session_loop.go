@@ -184,6 +184,7 @@ func (l *loop) finish(cause error) {
 	l.failLanes()
 	<-l.streams.fail()
 	<-l.workers.close()
+	l.publish()
 	l.host.forget(l.Session, context.Cause(l.life))
 	close(l.closed)
 	if said, ok := errors.AsType[*PeerError](cause); ok && said.Code == StateLost && l.asked.Load() {

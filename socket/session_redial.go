@@ -138,6 +138,7 @@ func (l *loop) try() {
 		l.end(l.givenUp())
 		return
 	}
+	l.counters.redials.Add(1)
 	if len(r.running) >= maxAttempts {
 		r.running[0].cancel()
 	}

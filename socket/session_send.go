@@ -24,7 +24,11 @@ func (s *Session) Send(ctx context.Context, lane uint64, block []byte) error {
 		return err
 	}
 	if len(block) > wire.MaxLaneBlock {
-		return s.sendLarge(ctx, lane, block)
+		err := s.sendLarge(ctx, lane, block)
+		if err == nil {
+			s.counters.largeSent.add(1, uint64(len(block)))
+		}
+		return err
 	}
 	return s.outLane(lane).send(ctx, block)
 }

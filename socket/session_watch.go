@@ -183,6 +183,7 @@ func (l *loop) pong(n *link, p *wire.Pong) {
 		now := time.Now()
 		n.watch.latency(now, now.Sub(n.watch.askedAt))
 		n.watch.askedAt = time.Time{}
+		l.publish()
 	}
 	if n.watch.stalled || n.watch.hurry {
 		if l.look(n, time.Now()) {
@@ -227,6 +228,7 @@ func (l *loop) judge() {
 	if l.Condition() == ConditionDown && c == ConditionStalled || !l.become(c) { // down is over when it is up
 		return
 	}
+	l.counters.became(c, now)
 	kind := Stalled
 	switch c {
 	case ConditionUp:

@@ -37,7 +37,10 @@ func (e sessionEnv) service(*Stream) bool { return false }
 func (e sessionEnv) awaitReceiver(ctx context.Context) error { return e.host.awaitReceiver(ctx) }
 
 func (e sessionEnv) deliver(ctx context.Context, lane, number uint64, block []byte) error {
-	return e.deliverAfter(ctx, e.inLane(lane), number, func() { e.hand(block) })
+	return e.deliverAfter(ctx, e.inLane(lane), number, func() {
+		e.hand(block)
+		e.counters.largeReceived.add(1, uint64(len(block)))
+	})
 }
 
 // broken must not wait for the loop, which may be the caller.
