@@ -52,7 +52,16 @@ type (
 	departed struct {
 		who    who
 		reason string
+		away   bool // it was cutOff, and never resumed
 	}
+	// stalled, cutOff and resumed: nothing is heard of a peer who is here; the
+	// connection is lost; it works again. What is said meanwhile waits.
+	stalled struct{ who who }
+	cutOff  struct {
+		who    who
+		reason string
+	}
+	resumed struct{ who who }
 	// message is a line of a peer's.
 	message struct {
 		who  who
@@ -86,8 +95,8 @@ type (
 	// listed is one line of the answer to /who.
 	listed struct {
 		who     who
-		up      bool
-		waiting int // lines
+		state   string // up, stalled or down
+		waiting int    // lines
 		address string
 	}
 	// notice is anything else worth a line.
@@ -97,6 +106,9 @@ type (
 func (started) isEvent()     {}
 func (arrived) isEvent()     {}
 func (departed) isEvent()    {}
+func (stalled) isEvent()     {}
+func (cutOff) isEvent()      {}
+func (resumed) isEvent()     {}
 func (message) isEvent()     {}
 func (said) isEvent()        {}
 func (delivered) isEvent()   {}
@@ -105,6 +117,10 @@ func (unreachable) isEvent() {}
 func (renamed) isEvent()     {}
 func (listed) isEvent()      {}
 func (notice) isEvent()      {}
+
+// news reports whether the user learns anything from it: of somebody who did not come
+// back, only that it left.
+func (e departed) news() bool { return !e.away || e.reason == reasonLeft }
 
 // ui is where the user is: a terminal, a script, or a robot.
 type ui interface {

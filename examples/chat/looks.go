@@ -53,6 +53,10 @@ func (l *looks) of(e event, f fate) string {
 			return l.quiet.Render("← ") + l.name(e.who) + l.quiet.Render(" has left")
 		}
 		return l.quiet.Render("← ") + l.name(e.who) + l.quiet.Render(" is gone: "+e.reason)
+	case cutOff:
+		return l.quiet.Render("… ") + l.name(e.who) + l.quiet.Render(" is cut off ("+e.reason+"); what you say waits for it")
+	case resumed:
+		return l.quiet.Render("→ ") + l.name(e.who) + l.quiet.Render(" is back")
 	case message:
 		return l.name(e.who) + ": " + e.text
 	case said:

@@ -47,7 +47,7 @@ type settings struct {
 func newNode(s settings) (*node, error) {
 	host, err := socket.Listen(socket.Config{
 		Key: s.home.key, Listen: s.listen, NetworkSecret: s.secret, Logger: s.log,
-		IdleTimeout: idleTimeout, KeepAlive: keepAlive,
+		IdleTimeout: idleTimeout, KeepAlive: keepAlive, ReconnectMax: maxReconnect,
 		// Lines are small: neither the system's buffers nor blocks need to be large.
 		ReceiveBuffer: -1, SendBuffer: -1, MaxBlock: wire.MaxLaneBlock, MaxSessions: maxPeers,
 	})
@@ -63,6 +63,7 @@ func newNode(s settings) (*node, error) {
 	n.room = newRoom(n.life, s.ui, s.home.book, n.spawn)
 	n.room.hangUp = n.hangUp
 	n.gate = &gate{Transport: host, room: n.room}
+	host.Observe(n.room.sessionChanged)
 	if err = n.converse(s); err != nil {
 		return nil, errors.Join(err, host.Close())
 	}
@@ -132,7 +133,7 @@ func (n *node) hangUp(p peer.ID, session uint64) {
 	})
 }
 
-// redial returns what keeps dialling a peer.
+// redial returns what begins sessions with a peer.
 func (n *node) redial(id peer.ID, address string) *redial {
 	return &redial{
 		dial: func(ctx context.Context) (<-chan struct{}, error) {

@@ -46,16 +46,18 @@ usage: go run ./examples/chat [flags]
   -peer PETNAME=ID@HOST:PORT
                  a friend to connect to, and what you call them; repeatable. It is
                  stored in DIR/petnames and dialled from then on, until it answers
-                 and again when it is lost, after 1 s at first and 60 s at most
+                 and again when it has left, after 1 s at first and 60 s at most
   -network-secret-file F
                  talk only to those who have the same secret: 16 bytes or more
   -demo          chat with a robot in the same process, over real sockets. Without
                  -home it leaves nothing behind
   -h             this help
 
-Type a line and press return: it goes to everybody who is connected and to the
-peers of -peer, for whom it waits if need be (10000 lines at most). If there are
-none of those it waits for the peers of DIR/petnames that have an address. Lines
+Type a line and press return: it goes to everybody who is here and to the peers of
+-peer. It waits for those who are cut off or not here yet, 10000 lines at most, and
+is delivered when they can be reached, for up to 24 hours without a connection and
+also if they restart. If there is nobody it waits for the peers of DIR/petnames that
+have an address. Lines
 have 4096 bytes at most. A line that begins with a slash is a command:
 
   /to PETNAME TEXT    say it to one peer only; a short id will do too
@@ -71,14 +73,16 @@ TERM is dumb, events are printed one to a line:
   id ID                           your key, first of all
   listening udp HOST:PORT         then where you receive
   invite COMMAND                  then what a friend has to type
-  up WHO                          a peer can be talked to
-  down WHO REASON                 no longer
+  up WHO                          a peer can be talked to, or again
+  stalled WHO                     a line waits for it, and nothing is heard of it
+  down WHO REASON                 it cannot be reached. If REASON is not "left",
+                                  lines wait, and up follows when it is back
   msg WHO TEXT                    a peer's line
   delivered N                     all peers that your N-th line went to have shown
                                   it to their users
   undelivered N WHO REASON        one of them may not have got it
   unreachable WHO REASON          dialling failed; once for each new reason
-  who WHO up|down ID ...          an answer to /who
+  who WHO up|stalled|down ID ...  an answer to /who
   notice TEXT                     anything else
   sent TEXT                       a line of your own, in a demo only
 

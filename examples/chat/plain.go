@@ -82,7 +82,16 @@ func plainText(e event) string {
 	case arrived:
 		return "up " + e.who.full()
 	case departed:
+		if e.news() {
+			return "down " + e.who.label() + " " + e.reason
+		}
+		return ""
+	case stalled:
+		return "stalled " + e.who.label()
+	case cutOff:
 		return "down " + e.who.label() + " " + e.reason
+	case resumed:
+		return "up " + e.who.full()
 	case message:
 		return "msg " + e.who.label() + " " + e.text
 	case said:
@@ -108,11 +117,7 @@ func plainText(e event) string {
 
 // listing is an answer to /who as text.
 func listing(e listed) string {
-	state := "down"
-	if e.up {
-		state = "up"
-	}
-	s := fmt.Sprintf("%s %s %s", e.who.full(), state, e.who.id)
+	s := fmt.Sprintf("%s %s %s", e.who.full(), e.state, e.who.id)
 	if e.address != "" {
 		s += " " + e.address
 	}

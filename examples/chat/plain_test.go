@@ -39,7 +39,7 @@ func TestReadLine(t *testing.T) {
 
 func TestListing(t *testing.T) {
 	for n, want := range map[int]string{0: "h:1", 1: "h:1, 1 line waits", 2: "h:1, 2 lines wait"} {
-		if got := listing(listed{testBob, true, n, "h:1"}); !strings.HasSuffix(got, want) {
+		if got := listing(listed{testBob, stateUp, n, "h:1"}); !strings.HasSuffix(got, want) {
 			t.Errorf("%d waiting: %q", n, got)
 		}
 	}

@@ -40,14 +40,17 @@ func reason(err error) string {
 			return "it refuses us"
 		}
 		return oneLine(root(err))
-	case socket.Superseded:
-		return "it connected anew"
+	case socket.Superseded, socket.StateLost:
+		return "it began anew"
 	case socket.Closed:
 		return reasonLeft
 	case socket.Version:
 		return "it speaks another version of the protocol"
 	case socket.Limit:
-		return "it is full"
+		if theirs {
+			return "it is full"
+		}
+		return oneLine(root(err))
 	}
 	var status *dispatch.PeerError
 	var failed *dispatch.Error
@@ -60,6 +63,20 @@ func reason(err error) string {
 		return "it broke the rules: " + oneLine(root(err))
 	}
 	return oneLine(root(err))
+}
+
+// outage says why a session has no connection. Of most errors it would be wrong to say
+// what they mean at a session's end: a peer that closed a connection need not have left.
+func outage(err error) string {
+	if socket.CodeOf(err) == socket.Timeout {
+		return "no answer"
+	}
+	return "the connection was lost"
+}
+
+// began reports whether err says that the peer has begun anew: it is about to be back.
+func began(err error) bool {
+	return errors.Is(err, socket.Superseded) || errors.Is(err, socket.StateLost)
 }
 
 // root is the innermost error.

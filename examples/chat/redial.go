@@ -10,8 +10,9 @@ import (
 	"parley/socket"
 )
 
-// redial keeps a peer connected: it dials until the peer answers, and again when it
-// is lost (C8).
+// redial begins sessions with a peer: it dials until the peer answers, and again when
+// the session is over, because the peer left or began anew (C8). A session that has
+// only lost its connection makes another by itself.
 type redial struct {
 	// dial returns a channel that is closed when the session it made is over.
 	dial func(ctx context.Context) (<-chan struct{}, error)

@@ -156,7 +156,7 @@ func longest(words []string) string {
 var answers = []struct{ words, text string }{
 	{" bye goodbye ciao quit exit leave ", "Goodbye! To chat with a person, start without -demo: it says what they have to type."},
 	{" delivered deliver delivery arrive arrived ack ", "That this program has shown me your line. Not that it was sent, nor that a machine on the way has it."},
-	{" break breaks broken lost cable fails reconnect ", "Then whoever has the other's address dials until it answers. What was not acknowledged is sent again, and shown once."},
+	{" break breaks broken lost cable fails reconnect ", "Our session outlives it: what you type waits, and arrives on the next connection, once and in order. Unplug the network and see."},
 	{" key keys know id identity trust prove who ", "By my key. It is who I am: nobody else can answer to it, and no authority had to sign it."},
 	{" name names petname nick nickname ", "You call me what you like: a petname is yours alone. What a stranger calls himself is shown in quotes and never taken for a name."},
 	{" safe secure encrypted secret tls quantum ", "TLS 1.3 both ways, with a key exchange that a quantum computer would not help against."},

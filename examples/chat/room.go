@@ -7,6 +7,7 @@ import (
 
 	"parley/dispatch"
 	"parley/peer"
+	"parley/socket"
 	"parley/wire"
 )
 
@@ -15,7 +16,8 @@ import (
 //
 // A peer is there while the conversation that it began with us is live. Each
 // session with a peer has a goroutine, talk, that begins ours and sends from the
-// outbox; it ends with the session.
+// outbox; it ends with the session. A session that loses its connection does not
+// end: conversations wait, and go on when it has another.
 type room struct {
 	ui       ui
 	protocol *protocol
@@ -37,6 +39,9 @@ type room struct {
 	closing bool             // no more lines are taken
 	over    bool             // nor sent
 	talks   sync.WaitGroup
+
+	sending context.Context    //nolint:containedctx // until over
+	silence context.CancelFunc // ends it
 }
 
 // mark is the last line of a peer that was shown: its process and number.
@@ -57,10 +62,15 @@ type member struct {
 	told    bool // the user knows that lines wait
 	out     outbox
 
-	session uint64 // the current one, or 0
-	nick    string // as it may be shown
-	like    string // a warning about the nick
-	run     uint64
+	session   uint64 // the current one, or 0
+	nick      string // as it may be shown
+	like      string // a warning about the nick
+	run       uint64
+	condition socket.Condition // of session
+	cause     error            // why it is that
+	seen      socket.Condition // what the user has been told of it, while it is there
+	telling   bool             // the user is being told
+
 	hearing *dispatch.Conversation // the peer's conversation with us; nil if it is not there
 	heardIn uint64                 // the session of hearing
 	why     error                  // why our conversation with it ended before its with us
@@ -74,7 +84,9 @@ func (t turnstile) enter() { t <- struct{}{} }
 func (t turnstile) leave() { <-t }
 
 func newRoom(life context.Context, u ui, b *book, spawn func(func())) *room {
+	sending, silence := context.WithCancel(life)
 	return &room{
+		sending: sending, silence: silence,
 		ui: u, book: b, life: life, spawn: spawn,
 		members: make(map[peer.ID]*member), shown: make(map[peer.ID]mark),
 		pending: make(map[uint64]int), failed: make(map[uint64]bool),
@@ -115,7 +127,7 @@ func (r *room) sessionUp(id peer.ID, session uint64) {
 		return
 	}
 	m := r.member(id)
-	m.session = session
+	m.session, m.condition = session, socket.ConditionUp
 	m.why = nil
 	m.out.rewind()
 	r.talks.Add(1)
@@ -145,9 +157,10 @@ func (r *room) forget(m *member) {
 
 // talk says our lines to a peer for as long as a session lasts.
 func (r *room) talk(m *member, session uint64) {
-	c, err := r.protocol.open(r.life, m.id)
+	c, err := r.protocol.open(r.sending, m.id)
 	if err == nil {
-		var first, last uint64 // numbers of what was said
+		defer context.AfterFunc(r.sending, c.End)() // it may be waiting for credit from one who is cut off
+		var first, last uint64                      // numbers of what was said
 		for {
 			l, ok := r.next(c.Context(), m, session)
 			if !ok {
@@ -239,15 +252,17 @@ func (r *room) greeted(c *dispatch.Conversation, nick string, run uint64) error 
 		return c.Context().Err()
 	}
 	before := r.who(m)
-	m.hearing, m.heardIn, m.run, m.told = c, m.session, run, false
+	away := m.away()
+	m.hearing, m.heardIn, m.run, m.told, m.seen = c, m.session, run, false, socket.ConditionUp
 	r.call(m, nick)
 	w := r.who(m)
 	r.wake()
 	r.mu.Unlock()
 	if old != nil { // its end has not been told yet, and will find itself replaced
-		r.show(departed{before, reason(old.Err())})
+		r.show(departed{before, reason(old.Err()), away})
 	}
 	r.show(arrived{w})
+	r.tell(m)
 	return nil
 }
 
@@ -308,17 +323,17 @@ func (r *room) left(c *dispatch.Conversation, err error) {
 	if err == nil {
 		err = m.why
 	}
-	w, session, over := r.who(m), m.heardIn, r.over
+	w, session, over, away := r.who(m), m.heardIn, r.over, m.away()
 	m.hearing = nil
 	var lost []line
-	if w.petname == "" && !m.dialled { // who knows whether it will ever come back
-		lost = m.out.drain()
+	if w.petname == "" && !m.dialled && !over {
+		lost = r.part(m, err)
 	}
 	r.forget(m)
 	r.wake()
 	r.mu.Unlock()
 	if !over {
-		r.show(departed{w, reason(err)})
+		r.show(departed{w, reason(err), away})
 		r.hangUp(m.id, session)
 	}
 	r.lose(w, lost, "it left")

@@ -23,6 +23,7 @@ func (r *room) leave(ctx context.Context) int {
 
 	r.mu.Lock()
 	r.over = true
+	r.silence()
 	r.wake()
 	var ends []*dispatch.Conversation
 	lost := make(map[who][]line)

@@ -132,7 +132,7 @@ func (r *room) list() {
 	}
 	lines := make([]listed, 0, len(all))
 	for id, m := range all {
-		lines = append(lines, listed{who: r.who(m), up: m.hearing != nil, waiting: m.out.len(), address: addresses[id]})
+		lines = append(lines, listed{who: r.who(m), state: m.state(), waiting: m.out.len(), address: addresses[id]})
 	}
 	r.mu.Unlock()
 	slices.SortFunc(lines, func(a, b listed) int { // strangers last

@@ -15,11 +15,11 @@ var (
 )
 
 // say sends a line to one member or, if to is nil, to everybody there. It returns
-// when the line is queued, and waits while a peer who is there has maxWaiting lines
-// to acknowledge. The error is for the user: the line has not been sent.
+// when the line is queued, and waits while a peer who can be reached has maxWaiting
+// lines to acknowledge. The error is for the user: the line has not been sent.
 //
-// Everybody means the peers that are connected and those of the command line. If
-// there are none it means those that are being dialled.
+// Everybody means the peers that are here, cut off or not, and those of the command
+// line. If there are none it means those that are being dialled.
 func (r *room) say(text string, to *member) error {
 	if why := fault(text); why != "" {
 		return errors.New("not sent: " + why)
@@ -75,15 +75,15 @@ func (r *room) everybody() []*member {
 // queue puts a line into a member's outbox.
 func (r *room) queue(m *member, l said) {
 	r.mu.Lock()
-	for m.out.full() && m.hearing != nil && !r.closing {
+	for m.out.full() && m.reached() && !r.closing {
 		changed := r.changed
 		r.mu.Unlock()
 		<-changed
 		r.mu.Lock()
 	}
-	w, there, tell, why := r.who(m), m.hearing != nil, false, ""
+	w, there, tell, why := r.who(m), m.reached(), false, ""
 	switch {
-	case !there && !m.dialled && w.petname == "": // a stranger left meanwhile
+	case m.hearing == nil && !m.dialled && w.petname == "": // a stranger left meanwhile
 		why = "it left"
 	case m.out.full():
 		why = fmt.Sprintf("%d lines wait for it already", maxWaiting)

@@ -19,7 +19,7 @@ type screen struct {
 	history []item
 	dropped int            // how many items the history has lost at its beginning
 	sayings map[uint64]int // our undelivered lines: where in the history, dropped included
-	here    []who          // who is here, by arrival
+	here    []presence     // who is here, by arrival
 	self    string
 	leaving bool
 	below   int // how many items came while the user looked further up
@@ -28,6 +28,12 @@ type screen struct {
 	view          viewport.Model
 	input         textinput.Model
 	looks         looks
+}
+
+// presence is somebody who is here, and how its connection is if that is not well.
+type presence struct {
+	who   who
+	state string // empty, stalled or down
 }
 
 // item is an event in the history and how it looks.
@@ -136,13 +142,25 @@ func (s *screen) add(e event) {
 		s.self = e.id.Short()
 	case arrived:
 		s.gone(e.who)
-		s.here = append(s.here, e.who)
+		s.here = append(s.here, presence{who: e.who})
 	case departed:
 		s.gone(e.who)
+		if !e.news() {
+			return
+		}
+	case stalled: // an early warning, and often nothing follows: only the status line has it
+		s.is(e.who, stateStalled)
+		return
+	case cutOff:
+		s.is(e.who, stateDown)
+	case resumed:
+		if s.is(e.who, "") == stateStalled {
+			return
+		}
 	case renamed:
-		for i, w := range s.here {
-			if w.id == e.who.id {
-				s.here[i] = e.who
+		for i, p := range s.here {
+			if p.who.id == e.who.id {
+				s.here[i].who = e.who
 			}
 		}
 	case said:
@@ -168,11 +186,21 @@ func (s *screen) add(e event) {
 
 func (s *screen) gone(w who) {
 	for i := range s.here {
-		if s.here[i].id == w.id {
+		if s.here[i].who.id == w.id {
 			s.here = append(s.here[:i:i], s.here[i+1:]...)
 			return
 		}
 	}
+}
+
+// is notes how somebody's connection is, and returns how it was.
+func (s *screen) is(w who, state string) (before string) {
+	for i := range s.here {
+		if p := &s.here[i]; p.who.id == w.id {
+			before, p.state = p.state, state
+		}
+	}
+	return before
 }
 
 // mark notes what became of a line of ours.
@@ -245,8 +273,12 @@ func (s *screen) View() tea.View {
 // status is the line that says who we are and who is here.
 func (s *screen) status() string {
 	names := make([]string, 0, len(s.here))
-	for _, w := range s.here {
-		names = append(names, w.full())
+	for _, p := range s.here {
+		name := p.who.full()
+		if p.state != "" {
+			name += " [" + p.state + "]"
+		}
+		names = append(names, name)
 	}
 	text := " " + s.self + " · "
 	switch {

@@ -93,8 +93,8 @@ func TestScreen(t *testing.T) {
 				arrived{testBob}, arrived{testStranger},
 				message{testBob, "かなとカナ 한국어 👩‍🚀 🎉 " + strings.Repeat("long", 60)},
 				said{1, "", "hello"}, said{2, "bob", "psst"}, delivered{1}, undelivered{2, testBob, "it left"},
-				unreachable{testBob, "no answer"}, renamed{testBob, "robert"}, listed{testBob, true, 3, "h:1"},
-				notice{"something"}, departed{testBob, "left"},
+				unreachable{testBob, "no answer"}, renamed{testBob, "robert"}, listed{testBob, stateUp, 3, "h:1"},
+				notice{"something"}, departed{testBob, "left", false}, stalled{testBob}, cutOff{testBob, "no answer"}, resumed{testBob},
 			)
 			k.rows()
 			k.types("typed")
@@ -118,7 +118,7 @@ func TestScreenShows(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, strings.Join(k.rows(), "\n"))
 		}
 	}
-	k.sees(delivered{1}, departed{testBob, "no answer"}, said{2, "bob", "psst"}, undelivered{2, testBob, "it left"})
+	k.sees(delivered{1}, departed{testBob, "no answer", false}, said{2, "bob", "psst"}, undelivered{2, testBob, "it left"})
 	for _, want := range []string{"you: hello ✓", "← bob is gone: no answer", "you to bob: psst ×", "× not delivered to bob: it left", ` with 7moho6j5`} {
 		if !k.has(want) {
 			t.Errorf("no %q in\n%s", want, strings.Join(k.rows(), "\n"))
@@ -235,5 +235,31 @@ func TestShrinkKeepsTheNewestInSight(t *testing.T) {
 	k.Update(tea.WindowSizeMsg{Width: 40, Height: 8})
 	if !k.has("line 14") {
 		t.Errorf("the newest line is out of sight:\n%s", strings.Join(k.rows(), "\n"))
+	}
+}
+
+// TestScreenShowsConnections: who is cut off is marked in the status line, and told once.
+func TestScreenShowsConnections(t *testing.T) {
+	k := newSketch(t, 80, 12)
+	k.sees(arrived{testBob}, arrived{testStranger}, stalled{testBob})
+	k.shows("with bob [stalled], 7moho6j5", "")
+	k.sees(resumed{testBob})
+	k.shows("with bob, 7moho6j5", "")
+	k.sees(stalled{testBob}, cutOff{testBob, "no answer"}, said{1, "", "hello"})
+	k.shows("with bob [down], 7moho6j5", "bob is cut off (no answer)", "you: hello …")
+	k.sees(resumed{testBob}, delivered{1})
+	k.shows("with bob, 7moho6j5", "→ bob is back", "you: hello ✓")
+	k.sees(cutOff{testBob, "no answer"}, departed{testBob, "it began anew", true})
+	if k.has("began anew") || k.has("with bob") {
+		t.Errorf("one who was cut off departs again:\n%s", strings.Join(k.rows(), "\n"))
+	}
+}
+
+func (k *sketch) shows(texts ...string) {
+	k.t.Helper()
+	for _, text := range texts {
+		if !k.has(text) {
+			k.t.Errorf("no %q on the screen:\n%s", text, strings.Join(k.rows(), "\n"))
+		}
 	}
 }
