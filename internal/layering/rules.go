@@ -97,7 +97,7 @@ func Module() *Table {
 			},
 			{
 				Tree:        "internal/readme",
-				TestImports: []string{"peer", "socket", "dispatch", protobuf},
+				TestImports: []string{"peer", "socket", "socket/memory", "socket/record", "dispatch", protobuf},
 			},
 			{
 				// Examples use what any program may: every public package, and
