@@ -27,7 +27,7 @@ func typed(err error) bool {
 }
 
 // Session.Err and the receiver's down are "an *Error or *PeerError"; a peer that breaks a rule is told so.
-func TestCausesAreTyped(t *testing.T) { // BL6
+func TestCausesAreTyped(t *testing.T) { // BL9
 	for name, act := range map[string]func(*quic.Stream){
 		"resets a lane as a user": func(st *quic.Stream) { st.CancelRead(256 + 5); st.CancelWrite(256 + 5) },
 		"stops a lane":            func(st *quic.Stream) { st.CancelRead(0); st.CancelWrite(0) },
@@ -105,7 +105,7 @@ func TestDialErrorIsTyped(t *testing.T) {
 
 // A Hello that belongs to a session which we have ended (it names that session's incarnation) must not
 // bring up a new one.
-func TestHelloOfAnEndedSession(t *testing.T) { // SE1
+func TestHelloOfAnEndedSession(t *testing.T) { // SE8
 	inWorld(t, func(w *world) {
 		b, x := w.node("b"), w.stranger("x")
 		c, err := x.dial(b, x.certificate("x"))

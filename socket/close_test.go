@@ -17,7 +17,7 @@ import (
 
 // C5 x C2: two honest hosts dial each other at the same time, one sends and closes. No loss, no jitter.
 // Close must deliver; above all it must not return nil if it did not.
-func TestCloseDuringMerge(t *testing.T) { // SE5
+func TestCloseDuringMerge(t *testing.T) { // SE15
 	watchdog(t)
 	failed, lied := 0, 0
 	const blocks, skews = 300, 80

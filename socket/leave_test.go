@@ -75,7 +75,7 @@ func TestCloseWaitsForMovedLanes(t *testing.T) {
 
 // B4: what was written to a Stream before Close is still delivered, also when two simultaneous dials
 // merge meanwhile. Honest hosts, 10 % loss.
-func TestStreamSurvivesMerge(t *testing.T) { // SE3
+func TestStreamSurvivesMerge(t *testing.T) { // SE13, ST3
 	watchdog(t)
 	bad, total := 0, 0
 	const size = 20_000

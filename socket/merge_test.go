@@ -14,7 +14,7 @@ import (
 
 // C2, R27: two simultaneous dials give one session at both ends, with one id, whatever the
 // interleaving, and no block is lost, doubled or reordered while the two connections merge.
-func TestSimultaneousDial(t *testing.T) { // SE1, SE2, BL2
+func TestSimultaneousDial(t *testing.T) { // SE11, SE12, BL2
 	const skews, blocks = 60, 40
 	for i := range skews {
 		skew := time.Duration(i-skews/2) * 2 * time.Millisecond // b dials so much after a; the round trip is 40 ms
@@ -72,7 +72,7 @@ func TestSimultaneousDial(t *testing.T) { // SE1, SE2, BL2
 
 // A process that restarts with the same key begins a new session; the other side is told that the old
 // one is over before the new one comes up (R28).
-func TestRestartSupersedes(t *testing.T) { // SE1
+func TestRestartSupersedes(t *testing.T) { // SE11
 	inWorld(t, func(w *world) {
 		a, b := w.node("a"), w.node("b")
 		a.dial(b)

@@ -280,7 +280,7 @@ func TestRebinding(t *testing.T) {
 
 // C11: the same key on a second device supersedes the first, which is told why and does not take it back, also
 // when the second device's clock is a year slow.
-func TestSecondDevice(t *testing.T) { // SE1, SE9
+func TestSecondDevice(t *testing.T) { // SE9, SE11
 	inWorld(t, func(w *world) {
 		b := w.node("b")
 		first := w.node("a")
@@ -326,7 +326,7 @@ func TestOutdated(t *testing.T) { // SE9
 }
 
 // C2, R27: 500 simultaneous dials with random skew, delay, loss and jitter: one session each, and every block arrives.
-func TestSimultaneousDials(t *testing.T) { // SE2
+func TestSimultaneousDials(t *testing.T) { // SE11, SE12
 	r := rand.New(rand.NewPCG(500, 1))
 	for i := range 500 {
 		synctest.Test(t, func(t *testing.T) {
@@ -551,7 +551,7 @@ func TestDialResumes(t *testing.T) { // C8, T9
 }
 
 // T8: another key cannot take up a session, whatever it knows of it.
-func TestStolenSession(t *testing.T) { // SE1
+func TestStolenSession(t *testing.T) { // SE11
 	inWorld(t, func(w *world) {
 		a, b, x := w.node("a"), w.node("b"), w.stranger("x")
 		s := a.dial(b)

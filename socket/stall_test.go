@@ -17,7 +17,7 @@ import (
 
 // T14, T15: large blocks whose turn never comes hold the host's whole budget for ever, and honest peers'
 // large blocks are refused.
-func TestFutureBlocksHoldBudget(t *testing.T) { // BL7
+func TestFutureBlocksHoldBudget(t *testing.T) { // BL10
 	watchdog(t)
 	inWorld(t, func(w *world) {
 		b := w.node("b", func(c *socket.Config) { c.MaxBlock, c.MaxBlockMemory = 1<<20, 4<<20 })

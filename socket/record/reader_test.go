@@ -135,7 +135,7 @@ func TestUnexpectedEOF(t *testing.T) {
 	}
 }
 
-// What breaks the protocol does so for ever: whatever comes next is not taken for
+// RC6: what breaks the protocol does so for ever: whatever comes next is not taken for
 // a record.
 func TestSyntaxErrorStays(t *testing.T) {
 	r := NewReader(bytes.NewReader([]byte{7, 'f', 'o', 'o', 1, 2, 'a', 2, 'b'}), Limits{})
@@ -188,7 +188,7 @@ func TestPending(t *testing.T) {
 	check("before one above the buffer", 0, 0)
 }
 
-// Whatever way a stream is cut up and interrupted, every record comes whole and
+// RC6: whatever way a stream is cut up and interrupted, every record comes whole and
 // in order, and Pending keeps its word.
 func TestRoughStream(t *testing.T) {
 	for seed := range uint64(300) {
