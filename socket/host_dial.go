@@ -272,6 +272,8 @@ func (s *Session) checkAccept(accept *wire.Accept, ekm []byte) error {
 		return &Error{Code: Authentication, Op: "dial", Peer: s.peer, Err: errSecret}
 	case accept.GetPeerIncarnation() != s.local:
 		return violation(s.peer, "Accept is for another session")
+	case accept.GetResumed() != (hello.GetPeerIncarnation() != 0): // else one side would begin anew and the other go on
+		return violation(s.peer, "Accept resumes what was not asked for, or the reverse")
 	case !s.bind(accept.GetIncarnation()):
 		return &Error{Code: Superseded, Op: "dial", Peer: s.peer, Err: errors.New("the peer began anew meanwhile")}
 	}
