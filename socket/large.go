@@ -141,7 +141,7 @@ func (t *streams) receiveLarge(f *flow) {
 	default:
 		f.giveUp(resetClosed)
 		if t.life.Err() == nil && !errors.Is(err, Closed) {
-			t.env.broken(err)
+			t.env.broken(violation(t.peer, "large block: "+err.Error())) // its turn does not come, or it ends too early
 		}
 	}
 }
