@@ -85,6 +85,7 @@ func TestLaneBreaks(t *testing.T) { // BL9
 	for name, act := range map[string]func(p *wild){
 		"reset with 0":       func(p *wild) { laneReset(p, 0) },
 		"reset with 4":       func(p *wild) { laneReset(p, 4) },
+		"reset by an app":    func(p *wild) { laneReset(p, 300) },
 		"ends in a length":   func(p *wild) { _ = p.preambled(wire.Preamble{Kind: wire.StreamLane}, "\x80").Close() },
 		"ends in a block":    func(p *wild) { _ = p.preambled(wire.Preamble{Kind: wire.StreamLane}, "\x02x").Close() },
 		"longer than 64 KiB": func(p *wild) { p.preambled(wire.Preamble{Kind: wire.StreamLane}, "\x81\x80\x04") },

@@ -154,8 +154,9 @@ var errControlEnded = &wire.SyntaxError{Offset: -1, Reason: wire.UnexpectedData}
 func (n *link) broken(what string, err error) {
 	var syntax *wire.SyntaxError
 	said, _ := errors.AsType[*PeerError](err)
+	_, user := errors.AsType[*ResetError](err) // with a code that only the application's streams have
 	switch {
-	case errors.As(err, &syntax), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errLaneNumber), said != nil && said.reset:
+	case errors.As(err, &syntax), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errLaneNumber), said != nil && said.reset, user:
 		n.session.post(event{kind: evLost, err: violation(n.session.peer, what+": "+err.Error())})
 	default:
 		n.close(closeInternal, "")
