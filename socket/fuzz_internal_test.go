@@ -141,7 +141,7 @@ func total(blocks [][]byte) (n uint64) {
 }
 
 // FuzzHello lets a stranger say anything at all as the first thing on a connection, beside a session that it has
-// already: nothing panics, it is refused with a code or accepted, and afterwards nothing is left (SE1, CN3, CN6).
+// already: nothing panics, it is refused with a code or accepted, and afterwards nothing is left (SE11, CN3, CN6).
 func FuzzHello(f *testing.F) {
 	key, err := peer.KeyFromSeed(bytes.Repeat([]byte{1}, 32))
 	if err != nil {

@@ -250,7 +250,7 @@ func (h *Host) introduce(ctx context.Context, s *Session, c connection) error {
 	if outdated := frame.GetOutdated(); outdated != nil {
 		return &outdatedError{above: outdated.GetIncarnation()}
 	}
-	if err := s.checkAccept(frame.GetAccept(), ekm); err != nil {
+	if err := s.checkAccept(frame.GetAccept(), ekm, hello.GetPeerIncarnation() != 0); err != nil {
 		return err
 	}
 	return s.join(ctx, c, control, frames, true, hello.GetGeneration(), frame.GetAccept())
@@ -261,8 +261,8 @@ func (h *Host) introduce(ctx context.Context, s *Session, c connection) error {
 // network it has yet to prove that it knows the secret, too.
 func (s *Session) mayGoOn() bool { return s.up() && s.remote.Load() != 0 && s.host.prover == nil }
 
-// checkAccept checks the listener's answer to our Hello.
-func (s *Session) checkAccept(accept *wire.Accept, ekm []byte) error {
+// checkAccept checks the listener's answer to our Hello, which asked to resume the session or not.
+func (s *Session) checkAccept(accept *wire.Accept, ekm []byte, resume bool) error {
 	switch {
 	case accept == nil:
 		return violation(s.peer, "the first frame is not Accept")
@@ -272,7 +272,7 @@ func (s *Session) checkAccept(accept *wire.Accept, ekm []byte) error {
 		return &Error{Code: Authentication, Op: "dial", Peer: s.peer, Err: errSecret}
 	case accept.GetPeerIncarnation() != s.local:
 		return violation(s.peer, "Accept is for another session")
-	case accept.GetResumed() != (hello.GetPeerIncarnation() != 0): // else one side would begin anew and the other go on
+	case accept.GetResumed() != resume: // else one side would begin anew and the other go on
 		return violation(s.peer, "Accept resumes what was not asked for, or the reverse")
 	case !s.bind(accept.GetIncarnation()):
 		return &Error{Code: Superseded, Op: "dial", Peer: s.peer, Err: errors.New("the peer began anew meanwhile")}

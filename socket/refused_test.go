@@ -17,7 +17,7 @@ import (
 // What a hostile peer does is refused and counted, by why, and leaves nothing: malformed Hello, counts that cannot
 // be, Hello that is replayed, frames that are too large, and a session that belongs to another key. The session of
 // an honest peer goes on undisturbed meanwhile (T8, T11, T14).
-func TestRefusalsAreCounted(t *testing.T) { // CN3, CN4, CN6, SE1, SE9
+func TestRefusalsAreCounted(t *testing.T) { // CN3, CN4, CN6, SE9, SE11
 	type hostile struct {
 		*stranger
 		b      *node

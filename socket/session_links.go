@@ -100,10 +100,7 @@ func (l *loop) agree(n *link, o offer) error {
 func (l *loop) accept(n *link, a *wire.Accept) error {
 	ekm, err := n.export(exporterLabel, nil, exporterSize)
 	if err == nil {
-		err = l.checkAccept(a, ekm)
-	}
-	if err == nil && !a.GetResumed() {
-		err = violation(l.peer, "a session was accepted that goes on, as a new one")
+		err = l.checkAccept(a, ekm, true)
 	}
 	if err == nil {
 		err = l.agree(n, a)

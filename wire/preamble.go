@@ -78,7 +78,7 @@ const (
 const MaxStreamNumber = math.MaxUint64 >> 1
 
 // check returns what keeps p from being sent.
-func (p *Preamble) check() (field string, reason Reason) {
+func (p Preamble) check() (field string, reason Reason) {
 	lanes := p.Kind == StreamLane || p.Kind == StreamBlock
 	numbered := p.Kind == StreamBlock || p.Kind == StreamBytes
 	switch {
