@@ -167,7 +167,9 @@ func TestStopped(t *testing.T) {
 			} {
 				var got []string
 				for len(got) < len(want) {
-					if l := p.line(); p == alice || !regexp.MustCompile(`^(stalled|down|up|notice) `).MatchString(l) {
+					l := p.line()
+					again := l == "up bob" && slices.Contains(got, l) // the machine may be slow
+					if !again && !regexp.MustCompile(`^(stalled|down|up alice|notice) ?`).MatchString(l) {
 						got = append(got, l)
 					}
 				}

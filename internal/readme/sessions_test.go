@@ -102,6 +102,7 @@ func Example_stream() {
 	check(stream.WaitAcknowledged(ctx, stream.Written())) // its application has read everything
 	fmt.Printf("answered %q\n", must(io.ReadAll(stream))) // through as many connections as it takes
 	// The guide shows what precedes.
+
 	// Output: answered "a request"
 }
 
