@@ -74,7 +74,7 @@ func (h *Host) DialAll(id peer.ID, addresses ...string) (*Session, error) {
 	for _, a := range addresses {
 		addrs = append(addrs, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(a)))
 	}
-	s, err := h.hold(ctx, id, 0)
+	s, err := h.hold(ctx, id, 0, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -210,10 +210,11 @@ func (h *Host) nextIncarnation() uint64 {
 // closing it waits for its end. release or an attach must follow.
 //
 // remote, if not 0, is the incarnation of the peer that asks: a connection of a session that is closing is
-// refused, and one of a later session ends it at once.
-func (h *Host) hold(ctx context.Context, id peer.ID, remote uint64) (*Session, error) {
+// refused, and one of a later session ends it at once. A session that is made has an incarnation above the one
+// given.
+func (h *Host) hold(ctx context.Context, id peer.ID, remote, above uint64) (*Session, error) {
 	for {
-		s, old, err := h.tryHold(id)
+		s, old, err := h.tryHold(id, above)
 		if errors.Is(err, Limit) {
 			if old = h.giveUpOne(nil, "Config.MaxSessions is reached"); old != nil {
 				err, remote = nil, 0
@@ -241,23 +242,24 @@ func supersededBy(id peer.ID) error {
 	return &PeerError{Code: Superseded, Op: "session", Peer: id, Message: "the peer began a new session: it restarted, or its key is used elsewhere"}
 }
 
-// raise has later sessions numbered above an incarnation that the peer knows of (it is not above 2^63, so that
-// nobody can use up the numbers).
-func (h *Host) raise(above uint64) bool {
-	if above > maxIncarnation {
-		return false
+// incarnationAbove is nextIncarnation, or, if that is not above the number that a peer claims to know of, one that
+// is. It is for the session with that peer only: if all later sessions were numbered above it, one peer could use
+// up the numbers of all. above is below maxIncarnation. h.mu is held.
+func (h *Host) incarnationAbove(above uint64) uint64 {
+	n := h.nextIncarnation()
+	if n > above {
+		return n
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.incarnation = max(h.incarnation, above)
-	return true
+	var b [2]byte
+	_, _ = rand.Read(b[:]) // never fails; two peers that claim the same get different numbers all the same
+	return above + min(1+uint64(binary.BigEndian.Uint16(b[:])), maxIncarnation-above)
 }
 
 // maxIncarnation leaves numbers for as long as anybody counts: the clock reaches it in 292,000 years.
 const maxIncarnation = 1 << 63
 
 // tryHold returns as old the session that must end first, if there is one.
-func (h *Host) tryHold(id peer.ID) (s, old *Session, err error) {
+func (h *Host) tryHold(id peer.ID, above uint64) (s, old *Session, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
@@ -268,7 +270,7 @@ func (h *Host) tryHold(id peer.ID) (s, old *Session, err error) {
 		if len(h.sessions) >= h.cfg.MaxSessions {
 			return nil, nil, &Error{Code: Limit, Op: "session", Peer: id, Err: errors.New("Config.MaxSessions is reached")}
 		}
-		s = newSession(h, id, h.nextIncarnation())
+		s = newSession(h, id, h.incarnationAbove(above))
 		h.sessions[id] = s
 	} else if s.State() > StateEstablished || s.life.Err() != nil {
 		return nil, s, nil

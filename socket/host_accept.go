@@ -125,7 +125,7 @@ func (h *Host) match(ctx context.Context, c connection, hello *wire.Hello) (*Ses
 		return h.resume(c.peer(), theirs, ours)
 	}
 	for {
-		s, err := h.hold(ctx, c.peer(), theirs)
+		s, err := h.hold(ctx, c.peer(), theirs, 0)
 		if err != nil {
 			return nil, err
 		}

@@ -34,13 +34,14 @@ func (h *Host) Dial(ctx context.Context, id peer.ID, address string) (*Session, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.cfg.HandshakeTimeout)
 	defer cancel()
+	var above uint64
 	for again := 0; ; again++ {
-		s, err := h.dialOnce(ctx, id, address)
+		s, err := h.dialOnce(ctx, id, address, above)
 		if again == maxDialAgain || ctx.Err() != nil {
 			return s, err
 		}
 		if outdated, ok := errors.AsType[*outdatedError](err); ok {
-			if !h.raise(outdated.above) {
+			if above = outdated.above; above >= maxIncarnation {
 				return nil, violation(id, "incarnation out of range")
 			}
 			continue
@@ -54,7 +55,7 @@ func (h *Host) Dial(ctx context.Context, id peer.ID, address string) (*Session, 
 // maxDialAgain bounds how often Dial begins anew because the peer's answer says that it has to.
 const maxDialAgain = 3
 
-func (h *Host) dialOnce(ctx context.Context, id peer.ID, address string) (*Session, error) {
+func (h *Host) dialOnce(ctx context.Context, id peer.ID, address string, above uint64) (*Session, error) {
 	if s, ok := h.Session(id); ok && s.State() == StateEstablished && s.life.Err() == nil {
 		s.asked.Store(true)
 		s.addresses.given(address)
@@ -74,7 +75,7 @@ func (h *Host) dialOnce(ctx context.Context, id peer.ID, address string) (*Sessi
 		}
 		return nil, &Error{Code: code, Op: "dial", Peer: id, Err: err}
 	}
-	s, err := h.hold(ctx, id, 0)
+	s, err := h.hold(ctx, id, 0, above)
 	if err != nil {
 		return nil, err
 	}
