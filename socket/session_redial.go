@@ -16,6 +16,10 @@ const (
 	urgentLast   = 2 * time.Second
 	urgentGrowth = 1.25
 	urgentTime   = 15 * time.Minute
+	// attemptSpacing is the least time between the beginnings of two attempts, whatever causes them: an attempt
+	// must have its round trips before later ones take its place, and a peer that breaks connections off as soon as
+	// they are made must not be dialled without pause.
+	attemptSpacing = 250 * time.Millisecond
 	// maxAttempts is how many attempts of one session go on at once; a further one takes the oldest's place.
 	maxAttempts = 8
 	// maxRedials is how many go on in the whole host.
@@ -32,6 +36,7 @@ type redial struct {
 	urgent  bool        // what timer was set for
 	tries   int         // since there was last a working connection
 	since   time.Time   // when that was
+	begun   time.Time   // the latest attempt
 	last    error       // how the latest attempt or connection ended
 	running []*attempt  // oldest first
 }
@@ -92,7 +97,7 @@ func (l *loop) plan() {
 		r.timer.Stop()
 	}
 	r.urgent = urgent
-	r.timer = time.NewTimer(l.pause(urgent))
+	r.timer = time.NewTimer(max(l.pause(urgent), attemptSpacing-time.Since(r.begun)))
 }
 
 // pause is how long to wait for the next attempt.
@@ -134,6 +139,7 @@ func (l *loop) try() {
 		return
 	}
 	r.tries++
+	r.begun = time.Now()
 	if ask := l.host.cfg.Reconnect; ask != nil && r.tries > 1 && len(l.links) == 0 && !ask(l.Session, r.tries, r.last) {
 		l.end(l.givenUp())
 		return
@@ -169,6 +175,11 @@ func (l *loop) tried(a *attempt, err error) error {
 		}
 	}
 	if err == nil {
+		if r.timer != nil { // the pool lacks another: that is no failure
+			r.timer.Stop()
+			r.timer, r.tries = nil, 0
+			l.plan()
+		}
 		return nil
 	}
 	if said, ok := errors.AsType[*PeerError](err); ok && endsSession(err) && said.Code != Limit {
