@@ -104,8 +104,13 @@ func (h *Host) again(ctx context.Context, s *Session, to target) error {
 }
 
 // renew begins a new session with a peer that has lost the state of the last, which our application had asked
-// for. Whoever observes the host learns of both.
-func (h *Host) renew(id peer.ID, addresses []string) {
+// for, after a pause. Whoever observes the host learns of both.
+func (h *Host) renew(pause time.Duration, id peer.ID, addresses []string) {
+	select {
+	case <-time.After(pause):
+	case <-h.life.Done():
+		return
+	}
 	for _, a := range addresses {
 		if _, err := h.Dial(h.life, id, a); err == nil || h.life.Err() != nil {
 			return

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"parley/peer"
 	"parley/wire"
@@ -61,6 +62,7 @@ type Session struct {
 	outages      atomic.Uint64 // how often the session was down
 	downSince    atomic.Int64  // in nanoseconds since 1970
 	announced    bool          // up has been called; guarded by host.receiverMu
+	made         time.Time     // when; only the loop reads it
 	holds        int           // handshakes under way; guarded by host.mu
 }
 
@@ -77,6 +79,7 @@ func newSession(h *Host, id peer.ID, incarnation uint64) *Session {
 		bestEffort:  make(chan []byte, maxBestEffort),
 		largeMemory: budget{limit: int64(max(h.cfg.MaxBlockMemory/4, h.cfg.MaxBlock)), parent: &h.largeMemory},
 	}
+	s.made = time.Now()
 	s.acks.session = s
 	s.replay.host = &h.replay
 	s.enter(StateHandshaking)

@@ -188,7 +188,8 @@ func (l *loop) finish(cause error) {
 	l.host.forget(l.Session, context.Cause(l.life))
 	close(l.closed)
 	if said, ok := errors.AsType[*PeerError](cause); ok && said.Code == StateLost && l.asked.Load() {
-		l.host.goServe(func() { l.host.renew(l.peer, l.addresses.texts()) })
+		pause := max(l.host.cfg.ReconnectMin-time.Since(l.made), 0) // who loses every session is not dialled without pause
+		l.host.goServe(func() { l.host.renew(pause, l.peer, l.addresses.texts()) })
 	}
 }
 
