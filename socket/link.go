@@ -163,7 +163,8 @@ func (n *link) broken(what string, err error) {
 	}
 }
 
-// preambleTimeout is how long a peer may take to say what a stream is for (threat T15).
+// preambleTimeout is how long a peer may take to say what a stream is for (threat T15). Then the connection is
+// closed: to refuse the stream would lose what is sent on it.
 const preambleTimeout = 10 * time.Second
 
 func (n *link) acceptStreams() {
@@ -188,7 +189,11 @@ func (n *link) receive(st stream) {
 	switch {
 	case errors.As(err, &syntax):
 		n.session.post(event{kind: evLost, err: violation(n.session.peer, "malformed stream preamble: "+err.Error())})
-		fallthrough
+		refuse(st, resetCanceled)
+		return
+	case isTimeout(err): // an honest peer's may be held up by an outage: what it carries goes on elsewhere
+		n.close(closeTimeout, "")
+		return
 	case err != nil:
 		refuse(st, resetCanceled)
 		return
