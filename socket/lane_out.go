@@ -84,15 +84,19 @@ func (s *Session) outLane(number uint64) *outLane {
 
 // send queues a block of at most MaxLaneBlock bytes. It copies the block.
 func (l *outLane) send(ctx context.Context, block []byte) error {
-	for {
-		room, err := l.offer(block)
-		if room == roomTaken || err != nil {
-			return err
-		}
+	room, err := l.offer(block)
+	if room == roomTaken {
+		return err
+	}
+	ctx, cancel := l.session.withSendTimeout(ctx) // once: waiting for many moments is waiting, too
+	defer cancel()
+	for room != roomTaken {
 		if err := l.awaitRoom(ctx, room == roomLacksBudget); err != nil {
 			return err
 		}
+		room, err = l.offer(block)
 	}
+	return err
 }
 
 // room is what has become of an offer.
