@@ -152,7 +152,7 @@ func (h *Host) resume(id peer.ID, theirs, ours uint64) (*Session, error) {
 	defer h.mu.Unlock()
 	s := h.sessions[id]
 	switch {
-	case h.closed:
+	case h.closed && (s == nil || s.life.Err() != nil): // while the host shuts down, its sessions go on
 		return nil, &Error{Code: Closed, Op: "accept", Peer: id, Err: errHostClosed}
 	case s != nil && s.remote.Load() > theirs:
 		return nil, &Error{Code: Superseded, Op: "accept", Peer: id, Err: errors.New("a later session exists")}
