@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/wire"
@@ -16,7 +17,7 @@ import (
 // they come on and however often.
 type inLane struct {
 	mu      sync.Mutex    // held while a block is handed up
-	next    uint64        // number of the next block: also how many were handed up
+	next    atomic.Uint64 // number of the next block: also how many were handed up; mu guards its changes only
 	changed chan struct{} // closed at the next change; nil if nobody waits
 }
 
@@ -62,7 +63,7 @@ func (s *Session) deliverAfter(ctx context.Context, lane *inLane, number uint64,
 	outages := s.outages.Load()
 	for {
 		lane.mu.Lock()
-		if lane.next >= number {
+		if lane.next.Load() >= number {
 			hand()
 			lane.mu.Unlock()
 			return nil
@@ -97,11 +98,8 @@ func (n *link) receiveLane(st stream, p wire.Preamble) {
 	if s.host.awaitReceiver(n.context()) != nil {
 		return
 	}
-	lane.mu.Lock()
-	next := lane.next
-	lane.mu.Unlock()
 	err := errLaneNumber
-	if p.Number <= next {
+	if p.Number <= lane.next.Load() {
 		r := laneReader{link: n, stream: st, lane: lane, index: p.Lane, at: p.Number}
 		err = r.run()
 	}
@@ -192,13 +190,13 @@ func (r *laneReader) buffered(buffer *bufio.Reader) error {
 func (r *laneReader) deliver(block []byte) error {
 	r.lane.mu.Lock()
 	defer r.lane.mu.Unlock()
-	switch at := r.at; {
-	case at == r.lane.next:
+	switch next := r.lane.next.Load(); {
+	case r.at == next:
 		r.link.session.hand(block)
-		r.lane.next++
+		r.lane.next.Add(1)
 		r.lane.notify()
 		r.fresh.add(len(block))
-	case at < r.lane.next:
+	case r.at < next:
 		r.again.add(len(block))
 	default: // only if the peer began in time and another stream went back, which none can
 		return errLaneNumber

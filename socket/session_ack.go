@@ -155,10 +155,7 @@ func (a *acks) stop() {
 func (s *Session) counts(lanes uint64) (out []*wire.LaneCount) {
 	for ; lanes != 0; lanes &= lanes - 1 {
 		i := bits.TrailingZeros64(lanes)
-		l := s.inLane(uint64(i))
-		l.mu.Lock()
-		out = append(out, &wire.LaneCount{Lane: uint32(i), Count: l.next})
-		l.mu.Unlock()
+		out = append(out, &wire.LaneCount{Lane: uint32(i), Count: s.inLane(uint64(i)).next.Load()})
 	}
 	return out
 }
