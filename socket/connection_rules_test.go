@@ -42,7 +42,7 @@ func TestMalformedPreambles(t *testing.T) { // CN1, CN10
 	}
 }
 
-// A preamble that is cut short or does not come costs its stream, not the session.
+// A preamble that is cut short costs its stream, and one that does not come its connection, not the session.
 func TestPreambleThatDoesNotCome(t *testing.T) { // CN1
 	inWorld(t, func(w *world) {
 		p := w.meet()
@@ -54,11 +54,14 @@ func TestPreambleThatDoesNotCome(t *testing.T) { // CN1
 		broken := raw(t, p.c, []byte{byte(wire.StreamBytes), 1})
 		broken.CancelWrite(0)
 		start := time.Now()
-		late := raw(t, p.c, []byte{byte(wire.StreamBytes), 1})
-		if got, took := resetOf(t, late), time.Since(start); got != 0 || took < 10*time.Second || took > 11*time.Second {
-			t.Errorf("not sent: reset with %d after %v, want 0 after 10 s", got, took)
-		}
 		p.ping()
+		raw(t, p.c, []byte{byte(wire.StreamBytes), 1})
+		if got, took := fate(p.c, nil), time.Since(start); got != 8 || took < 10*time.Second || took > 11*time.Second {
+			t.Errorf("not sent: closed with %d after %v, want 8 after 10 s", got, took)
+		}
+		if err := p.session().Err(); err != nil {
+			t.Errorf("the session ended: %v", err)
+		}
 	})
 }
 
