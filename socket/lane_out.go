@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -24,7 +25,8 @@ type outLane struct {
 	wake    chan struct{} // holds a token when the writer has something to look at
 
 	mu       sync.Mutex
-	waiting  []byte        // framed blocks, in order
+	waiting  []byte        // framed blocks, in order; the last part of buffer
+	buffer   []byte        // of laneBuffers; nil if waiting is
 	queued   uint64        // blocks in waiting
 	weight   int           // what they count in held
 	accepted uint64        // blocks ever accepted
@@ -41,23 +43,44 @@ type outLane struct {
 	counters laneCounters
 }
 
-// batch is what was written in one call: it is immutable and goes back to laneBuffers when acknowledged.
+// batch is what was written in one call; it is immutable. Small ones follow one another in one buffer: a writer
+// of single blocks would otherwise hold one for each until it is acknowledged.
 type batch struct {
 	bytes        []byte
+	buffer       []byte // what bytes is the last part of: it goes back to laneBuffers; nil if others follow in it
 	first, count uint64 // its blocks
 	held         int    // what it counts in the lane's held
 }
 
 func (b *batch) end() uint64 { return b.first + b.count }
 
+// drop forgets the first blocks of a batch, and returns what they counted in the lane's held.
+func (b *batch) drop(blocks uint64) (held int) {
+	for range blocks {
+		size, n := binary.Uvarint(b.bytes)
+		b.bytes = b.bytes[n+int(size):]           //nolint:gosec // we framed it
+		held += int(size) + binary.MaxVarintLen32 //nolint:gosec // at most MaxLaneBlock
+	}
+	b.first, b.count, b.held = b.first+blocks, b.count-blocks, b.held-held
+	return held
+}
+
 // laneBuffers holds buffers of batches. An idle lane has none.
 var laneBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
-// maxPooledBatch keeps a burst from staying in memory for ever.
-const maxPooledBatch = 256 << 10
+const (
+	// maxPooledBatch keeps a burst from staying in memory for ever.
+	maxPooledBatch = 256 << 10
+	// minTail is how much of a buffer must be left for it to take more blocks.
+	minTail = 256
+	// maxMerged is how many bytes small batches grow to together: so much too much may be kept.
+	maxMerged = 4 << 10
+	// maxIdleBatches is how many places for batches an idle lane keeps: 2.5 KiB.
+	maxIdleBatches = 32
+)
 
 func recycle(b []byte) {
-	if cap(b) <= maxPooledBatch {
+	if b != nil && cap(b) <= maxPooledBatch {
 		b = b[:0]
 		laneBuffers.Put(&b)
 	}
@@ -126,9 +149,7 @@ func (l *outLane) offer(block []byte) (room, error) {
 	case !l.session.replay.reserve(int64(size)):
 		return roomLacksBudget, nil
 	}
-	if l.waiting == nil {
-		l.waiting = *laneBuffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
-	}
+	l.makeRoom(size)
 	l.waiting = binary.AppendUvarint(l.waiting, uint64(len(block)))
 	l.waiting = append(l.waiting, block...)
 	l.accepted++
@@ -138,6 +159,22 @@ func (l *outLane) offer(block []byte) (room, error) {
 	l.mu.Unlock()
 	l.poke()
 	return roomTaken, nil
+}
+
+// makeRoom sees to it that size more bytes fit into waiting. l.mu is held.
+func (l *outLane) makeRoom(size int) {
+	if l.waiting != nil && cap(l.waiting)-len(l.waiting) >= size {
+		return
+	}
+	if n := len(l.unacked); n > 0 && l.unacked[n-1].buffer == nil { // it begins in this buffer
+		l.unacked[n-1].buffer = l.buffer
+	}
+	b := *laneBuffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+	if n := len(l.waiting) + size; cap(b) < n {
+		b = slices.Grow(b, 2*n) // a burst that outgrows one buffer outgrows the next
+	}
+	l.waiting = append(b, l.waiting...)
+	l.buffer = l.waiting
 }
 
 // awaitRoom waits until there may be room in the lane, or, if it is the host's budget that is used up, a
@@ -228,9 +265,15 @@ func (l *outLane) take() (b batch, ok, done bool) {
 		return batch{}, false, l.closing && l.held == 0
 	}
 	b = batch{bytes: l.waiting, first: l.accepted - l.queued, count: l.queued, held: l.weight}
+	if tail := l.waiting[len(l.waiting):]; cap(tail) >= minTail {
+		l.waiting = tail
+	} else {
+		b.buffer = l.buffer
+		l.waiting, l.buffer = nil, nil
+	}
 	l.unacked = append(l.unacked, b)
 	l.counters.taken += payload(b.held, b.count)
-	l.waiting, l.queued, l.weight = nil, 0, 0
+	l.queued, l.weight = 0, 0
 	return b, true, false
 }
 
@@ -240,6 +283,22 @@ func (l *outLane) wrote(b *batch) {
 	defer l.mu.Unlock()
 	l.at = b.end()
 	l.next = max(l.next, b.end())
+	l.merge()
+}
+
+// merge makes one batch of the last two if both are written, small, and side by side in a buffer, so that single
+// blocks do not make a batch each. l.mu is held, by the writer.
+func (l *outLane) merge() {
+	n := len(l.unacked)
+	if n < 2 || l.unacked[n-1].end() > l.next {
+		return
+	}
+	a, b := &l.unacked[n-2], &l.unacked[n-1]
+	if size := len(a.bytes) + len(b.bytes); a.buffer == nil && size <= maxMerged {
+		a.bytes = a.bytes[:size]
+		a.count, a.held, a.buffer = a.count+b.count, a.held+b.held, b.buffer
+		l.unacked = slices.Delete(l.unacked, n-1, n)
+	}
 }
 
 // move leaves the current stream if it is on another connection than on. What it carried and the peer has not
@@ -344,19 +403,33 @@ func (l *outLane) acknowledge(count uint64) bool {
 	case count <= l.acked:
 		return true // an older one that came late
 	}
-	freed, gone := 0, 0
+	freed, gone, still := 0, 0, true
 	for ; gone < len(l.unacked) && l.unacked[gone].end() <= count; gone++ {
 		b := &l.unacked[gone]
 		freed += b.held
 		l.counters.acked += payload(b.held, b.count)
-		if b.end() <= l.next { // else the writer may be reading it right now
-			recycle(b.bytes)
+		if still = b.end() <= l.next; still { // else the writer may be reading it right now
+			recycle(b.buffer)
 		}
 		l.next = max(l.next, b.end())
-		*b = batch{}
 	}
-	if l.unacked = l.unacked[gone:]; len(l.unacked) == 0 {
-		l.unacked = nil
+	l.unacked = slices.Delete(l.unacked, 0, gone)
+	if len(l.unacked) > 0 && l.unacked[0].first < count { // on another connection the lane goes on with the next
+		blocks := count - l.unacked[0].first
+		held := l.unacked[0].drop(blocks)
+		l.counters.acked += payload(held, blocks)
+		freed += held
+	}
+	if len(l.unacked) == 0 { // idle, it has none
+		if cap(l.unacked) > maxIdleBatches {
+			l.unacked = nil
+		}
+		if l.queued == 0 {
+			if still {
+				recycle(l.buffer)
+			}
+			l.waiting, l.buffer = nil, nil
+		}
 	}
 	l.acked = count
 	l.release(freed)
@@ -393,7 +466,7 @@ func (l *outLane) abort(err error) {
 	}
 	l.err = err
 	l.release(l.held)
-	l.waiting, l.unacked = nil, nil
+	l.waiting, l.buffer, l.unacked = nil, nil, nil
 	if l.room != nil {
 		close(l.room)
 		l.room = nil
