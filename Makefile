@@ -9,9 +9,10 @@ FUZZTIME ?= 10s
 BENCH    ?= .
 COUNT    ?= 1
 SEEDS    ?= 300
+SESSIONS ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help test race fuzz bench soak cover cross lint fmt generate checkgenerate tools ci
+.PHONY: help test race fuzz bench benchloss benchidle soak cover cross lint fmt generate checkgenerate tools ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +28,12 @@ fuzz: ## Run every fuzz target for FUZZTIME each, 10s unless told; a target with
 
 bench: ## Run the benchmarks (BENCH=regexp COUNT=6; compare two outputs with: go tool -modfile=tools/go.mod benchstat old new)
 	$(GO) test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) $(PKG)
+
+benchloss: ## Measure requests under packet loss against quic-go alone, in virtual time (some 5 minutes)
+	LOSS=1 $(GO) test -count=1 -timeout=1h -run='^TestRequestsUnderLoss$$' -v ./socket
+
+benchidle: ## Measure what SESSIONS=10000 idle sessions cost beyond quic-go alone (some 5 minutes, 3 GB; wants two descriptors for each)
+	SESSIONS=$(SESSIONS) $(GO) test -count=1 -timeout=1h -run='^TestIdleSessions$$' -v ./socket
 
 soak: ## Do everything at random to three hosts, SEEDS=300 times unless told (some 10 minutes)
 	SEEDS=$(SEEDS) $(GO) test -race -timeout=2h -run='^TestChaos$$' -v ./socket
