@@ -94,3 +94,6 @@ func (h *Host) KillLink(id peer.ID, i int) {
 		(*a)[i%len(*a)].close(closeInternal, "")
 	}
 }
+
+// ReadServices reads a list of services.
+var ReadServices = readServices

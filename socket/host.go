@@ -38,6 +38,8 @@ type Host struct {
 	replay      budget         // what is held for peers to be sent again
 	redials     chan struct{}  // a token for each attempt to connect again
 	spreader    *pace.Spreader // of SendAll
+	services    services
+	pace        *pace.Limiter
 
 	receiverMu sync.Mutex
 	receiver   receiver      // constant once attached is closed
@@ -73,6 +75,7 @@ func Listen(cfg Config) (*Host, error) {
 		replay:      budget{limit: int64(cfg.MaxReplay)},
 		redials:     make(chan struct{}, maxRedials),
 		spreader:    pace.NewSpreader(cfg.SpreadRate),
+		pace:        newPace(nil, cfg.Rate),
 	}
 	h.counters.since = time.Now()
 	h.life, h.end = context.WithCancel(context.Background())

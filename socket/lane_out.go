@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"parley/internal/pace"
 	"parley/wire"
 )
 
@@ -41,6 +42,7 @@ type outLane struct {
 	stream   stream        // nil between streams; only the writer sets it
 	at       uint64        // number of the next block on it
 	counters laneCounters
+	paid     int // bytes that the limits have let pass and that were not written; the writer's
 }
 
 // batch is what was written in one call; it is immutable. Small ones follow one another in one buffer: a writer
@@ -240,7 +242,7 @@ func (l *outLane) write() (done bool) {
 		}
 		st, err := l.streamOn(on, b.first)
 		if err == nil {
-			_, err = st.Write(b.bytes)
+			err = l.put(st, b.bytes)
 		}
 		if err != nil {
 			l.failed(on, err)
@@ -248,6 +250,31 @@ func (l *outLane) write() (done bool) {
 		}
 		l.wrote(&b)
 	}
+}
+
+// put writes a batch, in pieces if a limit applies. One that the connection does not take, because the lane
+// moves meanwhile, leaves what was paid for it to what is written next.
+func (l *outLane) put(st stream, b []byte) error {
+	limits := l.session.pace
+	for limits.Limited() && len(b) > 0 {
+		n := min(len(b), pacePiece)
+		if l.paid < n {
+			if err := limits.Wait(l.session.life, pace.Interactive, n-l.paid); err != nil {
+				return ctxError(l.session.life, "send", l.session.peer)
+			}
+			l.paid = n
+		}
+		if _, err := st.Write(b[:n]); err != nil {
+			return err
+		}
+		l.paid -= n
+		b = b[n:]
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	_, err := st.Write(b)
+	return err
 }
 
 // take returns the next batch to write: one that was written before on another connection, or what waits.

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"parley/internal/pace"
 	"parley/peer"
 	"parley/wire"
 )
@@ -50,11 +51,12 @@ type Session struct {
 	waitersMu  sync.Mutex
 	waiters    chan struct{} // closed when the session has a working connection; nil while it has
 
-	incoming     chan *Stream  // streams waiting for AcceptStream
-	bestEffort   chan []byte   // blocks for sendDatagrams
-	datagrams    sync.Once     // starts it
-	largeMemory  budget        // for large blocks being received
-	replay       replay        // what is held to be sent again
+	incoming     chan *Stream // streams waiting for AcceptStream
+	bestEffort   chan []byte  // blocks for sendDatagrams
+	datagrams    sync.Once    // starts it
+	largeMemory  budget       // for large blocks being received
+	replay       replay       // what is held to be sent again
+	pace         *pace.Limiter
 	peerMaxBlock atomic.Int64  // the longest block the peer takes; 0 until established
 	lanes        atomic.Uint64 // how many lanes we send on: our setting, or fewer if the peer takes fewer
 	dropped      atomic.Uint64 // best-effort blocks
@@ -80,6 +82,7 @@ func newSession(h *Host, id peer.ID, incarnation uint64) *Session {
 		largeMemory: budget{limit: int64(max(h.cfg.MaxBlockMemory/4, h.cfg.MaxBlock)), parent: &h.largeMemory},
 	}
 	s.made = time.Now()
+	s.pace = newPace(h.pace, 0)
 	s.acks.session = s
 	s.replay.host = &h.replay
 	s.enter(StateHandshaking)

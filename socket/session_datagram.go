@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"parley/internal/pace"
 	"parley/wire"
 )
 
@@ -52,6 +53,9 @@ func (s *Session) sendDatagrams() {
 				return
 			}
 			continue
+		}
+		if s.pace.Wait(s.life, pace.Interactive, len(b)-1) != nil {
+			return
 		}
 		on := s.current.Load()
 		if on == nil {

@@ -125,28 +125,32 @@ func (x *Stream) take() {
 	}
 }
 
-// awaitTaken waits until the peer's application has taken a stream of ours. The error is that of the
-// refusal, of the end of the stream or of ctx.
-func (x *Stream) awaitTaken(ctx context.Context) error {
+// awaitTaken waits until the peer's application has taken a stream of ours, which may have ended it since. The
+// error is that of the refusal, of the session's end, of our own reset, or of ctx.
+func (x *Stream) awaitTaken(ctx context.Context, op string) error {
 	for {
 		x.mu.Lock()
 		refusal, over, heard, changed := x.out.refusal, x.out.reset != 0 || x.left, x.heard, x.hearing.wait()
 		x.mu.Unlock()
+		if said, ok := errors.AsType[*PeerError](refusal); ok && declines(said.Code) {
+			return &PeerError{Code: said.Code, Op: op, Peer: x.t.peer, reset: true}
+		}
 		switch {
-		case refusal != nil:
-			return refusal
 		case heard:
 			return nil
 		case over:
-			return x.t.env.fail("open stream")
+			return x.t.env.fail(op)
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return ctxError(ctx, "open stream", x.t.peer)
+			return ctxError(ctx, op, x.t.peer)
 		}
 	}
 }
+
+// declines reports whether a peer that stops reading a stream for this reason has never taken it.
+func declines(c Code) bool { return c == Refused || c == NotFound || c == Limit }
 
 // Session is the session the stream belongs to.
 func (x *Stream) Session() *Session { return x.t.session }

@@ -146,7 +146,7 @@ func TestStreamToService(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := x.awaitTaken(context.Background()); !errors.Is(err, NotFound) {
+		if err := x.awaitTaken(context.Background(), "open"); !errors.Is(err, NotFound) {
 			t.Errorf("got %v", err)
 		}
 		var theirs *PeerError
@@ -159,7 +159,7 @@ func TestStreamToService(t *testing.T) {
 		}
 		x, _ = s.openStream(context.Background(), "files", "v1")
 		start := time.Now()
-		if err := x.awaitTaken(context.Background()); err != nil || time.Since(start) < time.Second {
+		if err := x.awaitTaken(context.Background(), "open"); err != nil || time.Since(start) < time.Second {
 			t.Errorf("taken after %v: %v", time.Since(start), err)
 		}
 		x.Reset(1)

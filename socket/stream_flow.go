@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"parley/internal/pace"
 	"parley/wire"
 )
 
@@ -30,6 +31,8 @@ type flow struct {
 	out             outHalf
 	readBy, writeBy deadline
 	priority        priority
+	pace            *pace.Limiter      // its own limit; nil if it has none
+	paid            int                // bytes that the limits have let pass and that no carrier was given
 	lost            int                // carriers lost without progress
 	taken           bool               // the application has it
 	heard           bool               // the peer has spoken of it
@@ -49,6 +52,8 @@ type attachment struct {
 	pumping             bool   // a goroutine writes
 	fin                 bool   // the end was written
 	readOver, writeOver bool   // the carrier has failed or ended in that direction
+
+	unpace context.CancelFunc // ends the waiting for a limit; nil if it never waited
 }
 
 // release frees the carrier. A direction that has ended in order is not affected.
@@ -58,6 +63,9 @@ func (a *attachment) release(code resetCode) {
 	}
 	if a.cancel != nil {
 		a.cancel()
+	}
+	if a.unpace != nil {
+		a.unpace()
 	}
 	if a.st != nil {
 		a.st.cancelRead(code)
@@ -232,6 +240,9 @@ func (f *flow) free() {
 		write = (f.out.over || f.out.reset != 0) && !a.writeOver
 		a.readOver = a.readOver || read
 		a.writeOver = a.writeOver || write
+		if write && a.unpace != nil {
+			a.unpace()
+		}
 	}
 	f.mu.Unlock()
 	if read {

@@ -89,15 +89,13 @@ func (o *outHalf) append(p []byte) {
 	}
 }
 
-// pin returns the bytes to write next to a carrier that has those up to position, and keeps them.
-func (o *outHalf) pin(position uint64) (*segment, []byte) {
+// pin returns the bytes to write next to a carrier that has those up to position, at most so many, and keeps them.
+func (o *outHalf) pin(position uint64, most int) (*segment, []byte) {
 	i := sort.Search(len(o.segments), func(i int) bool { return o.segments[i].end() > position })
 	s := o.segments[i]
 	s.pins++
 	b := s.buf[position-s.start:]
-	if s.foreign {
-		b = b[:min(len(b), largeWrite)]
-	}
+	b = b[:min(len(b), most)]
 	o.high = max(o.high, position+uint64(len(b)))
 	return s, b
 }
@@ -274,12 +272,20 @@ func (f *flow) pump(a *attachment) {
 	for f.at == a && f.out.wants(a) {
 		var err error
 		if a.sent < f.out.end {
-			s, b := f.out.pin(a.sent)
+			most := f.allowed(a)
+			if most < 0 {
+				break
+			}
+			if most == 0 {
+				continue
+			}
+			s, b := f.out.pin(a.sent, most)
 			f.mu.Unlock()
 			_, err = a.st.Write(b)
 			f.mu.Lock()
 			f.out.unpin(s)
 			if err == nil {
+				f.paid = max(0, f.paid-len(b))
 				a.sent += uint64(len(b))
 				if a.sent <= f.out.acked { // it was waited for no longer, but for this carrier
 					f.trim()

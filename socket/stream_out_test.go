@@ -17,7 +17,7 @@ import (
 func TestSegmentIsPinned(t *testing.T) {
 	var o outHalf
 	o.append(make([]byte, maxSegment))
-	s, b := o.pin(100)
+	s, b := o.pin(100, largeWrite)
 	if len(b) != maxSegment-100 || o.high != maxSegment {
 		t.Fatalf("%d bytes to write, high %d", len(b), o.high)
 	}
@@ -53,7 +53,7 @@ func TestSegmentSizes(t *testing.T) {
 	}
 	var got []byte
 	for len(got) < len(want) {
-		s, b := o.pin(uint64(len(got)))
+		s, b := o.pin(uint64(len(got)), largeWrite)
 		got = append(got, b...)
 		o.unpin(s)
 	}

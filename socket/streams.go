@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"parley/internal/pace"
 	"parley/peer"
 	"parley/wire"
 )
@@ -25,6 +26,7 @@ type streams struct {
 	largest int             // the longest block accepted
 	memory  *budget         // for blocks being received
 	replay  *replay         // what is written and not acknowledged, blocks excepted: those are the caller's
+	pace    *pace.Limiter   // of the session
 
 	tasks   gate         // goroutines
 	waiting atomic.Int64 // bytes that are written and not acknowledged

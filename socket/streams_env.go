@@ -23,8 +23,8 @@ type streamEnv interface {
 	awaitReplay(expired <-chan struct{})
 	// incoming takes a stream of the peer's that has neither a parent nor a service. False refuses it.
 	incoming(x *Stream) bool
-	// service takes a stream of the peer's to a service. False refuses it: there is no such service.
-	service(x *Stream) bool
+	// service takes a stream of the peer's to the service that it names, or says why not.
+	service(x *Stream) (refusal resetCode)
 	// awaitReceiver waits until blocks can be handed up.
 	awaitReceiver(ctx context.Context) error
 	// deliver hands up a large block, once, after number blocks of its lane.

@@ -270,9 +270,15 @@ func (s *fakeSide) ackNow() {
 
 func (s *fakeSide) awaitReplay(<-chan struct{})             {}
 func (s *fakeSide) pending()                                { s.watched.Add(1) }
-func (s *fakeSide) service(x *Stream) bool                  { return s.services != nil && s.services(x) }
 func (s *fakeSide) awaitReceiver(ctx context.Context) error { return ctx.Err() }
 func (s *fakeSide) fail(op string) error                    { return &Error{Code: Superseded, Op: op} }
+
+func (s *fakeSide) service(x *Stream) resetCode {
+	if s.services != nil && s.services(x) {
+		return 0
+	}
+	return resetNotFound
+}
 
 func (s *fakeSide) broken(err error) {
 	select {

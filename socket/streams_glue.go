@@ -14,7 +14,7 @@ func newStreams(s *Session) *streams {
 	cfg := &s.host.cfg
 	return &streams{
 		env: sessionEnv{s}, session: s, self: s.host.id, peer: s.peer, life: s.life,
-		limit: cfg.MaxStreams, buffer: cfg.StreamBuffer, largest: cfg.MaxBlock, memory: &s.largeMemory, replay: &s.replay,
+		limit: cfg.MaxStreams, buffer: cfg.StreamBuffer, largest: cfg.MaxBlock, memory: &s.largeMemory, replay: &s.replay, pace: s.pace,
 		pick: s.place,
 	}
 }
@@ -31,8 +31,6 @@ func (e sessionEnv) incoming(x *Stream) bool {
 		return false
 	}
 }
-
-func (e sessionEnv) service(*Stream) bool { return false }
 
 func (e sessionEnv) awaitReceiver(ctx context.Context) error { return e.host.awaitReceiver(ctx) }
 

@@ -79,12 +79,19 @@ type nowhere struct{ arrivals int }
 func (*nowhere) openOn(context.Context, *link, []byte, priority) (stream, error) {
 	return nil, &Error{Code: Closed}
 }
-func (*nowhere) ackSoon(int)                                           {}
-func (*nowhere) ackNow()                                               {}
-func (*nowhere) awaitReplay(<-chan struct{})                           {}
-func (*nowhere) pending()                                              {}
-func (e *nowhere) incoming(*Stream) bool                               { e.arrivals++; return e.arrivals%5 != 0 }
-func (e *nowhere) service(*Stream) bool                                { e.arrivals++; return e.arrivals%3 != 0 }
+func (*nowhere) ackSoon(int)                 {}
+func (*nowhere) ackNow()                     {}
+func (*nowhere) awaitReplay(<-chan struct{}) {}
+func (*nowhere) pending()                    {}
+func (e *nowhere) incoming(*Stream) bool     { e.arrivals++; return e.arrivals%5 != 0 }
+
+func (e *nowhere) service(*Stream) resetCode {
+	e.arrivals++
+	if e.arrivals%3 == 0 {
+		return resetNotFound
+	}
+	return 0
+}
 func (*nowhere) awaitReceiver(context.Context) error                   { return nil }
 func (*nowhere) deliver(context.Context, uint64, uint64, []byte) error { return nil }
 func (*nowhere) broken(error)                                          {}

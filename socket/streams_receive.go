@@ -143,9 +143,7 @@ func (t *streams) welcome(f *flow, refusal resetCode) {
 		t.spawn(func() { t.receiveLarge(f) })
 	case f.head.Parent.Number != 0: // it is with its parent
 	case f.head.Service != "":
-		if !t.env.service(f.owner) {
-			refusal = resetNotFound
-		}
+		refusal = t.env.service(f.owner)
 	case !t.env.incoming(f.owner):
 		refusal = resetRefused
 	}

@@ -41,7 +41,7 @@ func Module() *Table {
 			},
 			{
 				Tree:        "socket",
-				Imports:     []string{"peer", "wire", "internal/netwatch", "internal/pace", quicGo, xCrypto, xNetIPv4, xSys},
+				Imports:     []string{"peer", "wire", "socket/record", "internal/netwatch", "internal/pace", quicGo, xCrypto, xNetIPv4, xSys},
 				TestImports: []string{"internal/simnet", "schema/...", protobuf, "golang.org/x/net/nettest"},
 				Forbid:      []string{"net/http/..."},
 			},

@@ -89,12 +89,21 @@ func (l *Limiter) Stats() Stats {
 // applies, ctx is not looked at. Whoever sends less than it took loses the
 // difference.
 func (l *Limiter) Wait(ctx context.Context, c Class, n int) error {
-	for p := l; p != nil; p = p.parent {
-		if p.limited.Load() {
-			return l.waitLimited(ctx, c, n)
-		}
+	if l.Limited() {
+		return l.waitLimited(ctx, c, n)
 	}
 	return nil
+}
+
+// Limited reports whether the limiter or one of its parents has a rate. It costs
+// a few loads.
+func (l *Limiter) Limited() bool {
+	for p := l; p != nil; p = p.parent {
+		if p.limited.Load() {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *Limiter) waitLimited(ctx context.Context, c Class, n int) error {
