@@ -17,13 +17,13 @@ type Code uint8
 // The codes.
 const (
 	Internal       Code = iota + 1 // a fault of this program, or of the network below it
-	Refused                        // not admitted, by us or by the peer; or an address that cannot be used
+	Refused                        // not admitted, by us or by the peer; or an address or name that cannot be used
 	Timeout                        // no answer within the handshake, send or idle timeout, or the context's; UDP to nobody looks so
 	Authentication                 // another key answered, or the network secret differs
 	Closed                         // the session, host or stream was closed
 	Superseded                     // the peer began anew, or the same key connected from elsewhere
 	TooLarge                       // a block or frame above a limit
-	NotFound                       // no session with that peer; no such host name
+	NotFound                       // no session with that peer; no such host name; no such service
 	Protocol                       // bytes that no honest implementation of the protocol sends
 	Limit                          // a limit on resources was reached; the error names it
 	Version                        // the two sides share no protocol version

@@ -194,8 +194,8 @@ func (n *link) receive(st stream) {
 	case isTimeout(err): // an honest peer's may be held up by an outage: what it carries goes on elsewhere
 		n.close(closeTimeout, "")
 		return
-	case err != nil:
-		refuse(st, resetCanceled)
+	case err != nil: // whoever still needs it opens another: its writer may have been done before we were told what it is
+		refuse(st, resetMoved)
 		return
 	case p.Kind == wire.StreamLane:
 		n.receiveLane(st, p)

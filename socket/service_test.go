@@ -249,12 +249,19 @@ func TestServiceWithoutConnection(t *testing.T) {
 			w.cut(a, b, true)
 			<-time.After(time.Minute)
 			w.cut(a, b, false)
-			if _, err := l.AcceptStream(context.Background()); err != nil {
-				t.Fatal(err)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			if _, err := l.AcceptStream(ctx); err != nil {
+				t.Errorf("after %v: %v", after, err)
 			}
+			cancel()
 			for range 2 {
-				if err := <-opened; err != nil {
-					t.Errorf("after %v: %v", after, err)
+				select {
+				case err := <-opened:
+					if err != nil {
+						t.Errorf("after %v: %v", after, err)
+					}
+				case <-time.After(time.Minute):
+					t.Fatalf("after %v: no answer", after)
 				}
 			}
 		}

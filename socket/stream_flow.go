@@ -183,9 +183,13 @@ func (f *flow) join(a *attachment, st stream) {
 	} else if !f.readBy.at.IsZero() {
 		_ = st.setReadDeadline(f.readBy.at)
 	}
-	if f.out.over || f.out.reset != 0 {
+	switch {
+	case f.out.reset != 0:
 		a.writeOver = true
 		st.cancelWrite(resetCanceled)
+	case f.out.over: // a reset could keep even the preamble from arriving, and there is something to read
+		a.writeOver = true
+		f.t.spawn(func() { _ = st.closeWrite() })
 	}
 	f.startPump()
 	f.in.changed.fire()
