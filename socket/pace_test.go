@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -140,7 +141,7 @@ func (n *node) delays(to *node, count int) (got []time.Duration) {
 			blocks, more, now := to.blocks[before+seen:], to.more, time.Now()
 			to.mu.Unlock()
 			for _, b := range blocks {
-				arrived <- time.Duration(now.UnixNano() - int64(binary.BigEndian.Uint64([]byte(b)))) //nolint:gosec // a time
+				arrived <- time.Duration(now.UnixNano() - int64(binary.BigEndian.Uint64([]byte(b))))
 				seen++
 			}
 			<-more
@@ -148,9 +149,9 @@ func (n *node) delays(to *node, count int) (got []time.Duration) {
 	}()
 	for i := range count {
 		<-tick.C
-		b := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano())) //nolint:gosec // positive
+		b := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano()))
 		b = append(b, make([]byte, 192)...)
-		if err := n.Send(context.Background(), to.LocalID(), 0, uint64(i), b); err != nil { //nolint:gosec // small
+		if err := n.Send(context.Background(), to.LocalID(), 0, uint64(i), b); err != nil {
 			n.w.t.Error(err)
 		}
 	}
@@ -179,21 +180,24 @@ func TestBulkYields(t *testing.T) {
 		base := p99("alone")
 		bulk := make([]byte, 1<<20)
 		_, _ = rand.Read(bulk)
-		read := make(chan int64)
-		go func() {
-			n, _ := io.Copy(io.Discard, y)
-			read <- n
-		}()
-		go func() {
-			for {
-				if _, err := x.Write(bulk); err != nil {
-					return
+		var over sync.WaitGroup
+		flood := func(x, y *socket.Stream) {
+			over.Go(func() { _, _ = io.Copy(io.Discard, y) })
+			over.Go(func() {
+				for {
+					if _, err := x.Write(bulk); err != nil {
+						return
+					}
 				}
-			}
-		}()
+			})
+		}
+		flood(x, y)
 		<-time.After(5 * time.Second)
 		free := p99("beside bulk")
 		s.SetRate(rate / 8 * 85 / 100)
+		for range 9 { // blocks wait for no more than the piece of one of them
+			flood(streams(t, s, b.session(a)))
+		}
 		<-time.After(5 * time.Second)
 		limited := p99("beside bulk that is held to 85 % of the line")
 		if limited > 3*base {
@@ -203,6 +207,6 @@ func TestBulkYields(t *testing.T) {
 			t.Errorf("without a limit the 99th percentile is %v, alone %v", free, base)
 		}
 		_ = a.Close()
-		<-read
+		over.Wait()
 	})
 }

@@ -179,6 +179,27 @@ func TestServiceRefuses(t *testing.T) { // SV2
 		if err := <-results; err != nil {
 			t.Error(err)
 		}
+		for range 3 {
+			if _, err := l.AcceptStream(context.Background()); err != nil {
+				t.Error(err)
+			}
+			if err := <-results; err != nil {
+				t.Error(err)
+			}
+		}
+		given, giveUp = context.WithTimeout(context.Background(), time.Second)
+		defer giveUp()
+		open(given, 3)
+		for range 3 {
+			wantCode(t, <-results, socket.Timeout)
+		}
+		<-time.After(time.Second)
+		soon, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_, err = l.AcceptStream(soon)
+		wantCode(t, err, socket.Timeout)
+		open(context.Background(), 3)
+		<-time.After(time.Second)
 		_ = l.Close()
 		for range 3 {
 			wantCode(t, <-results, socket.Refused)
