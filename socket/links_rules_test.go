@@ -139,7 +139,9 @@ func TestLeaving(t *testing.T) { // SE13
 // A connection that the peer leaves is left if there is another, and serves on if there is none.
 func TestBeingLeft(t *testing.T) { // SE13
 	inWorld(t, func(w *world) {
-		first := w.meet()
+		b, x := w.node("b"), w.stranger("x")
+		first := x.wild(b, func(h *wire.Hello) { h.Generation = 5 })
+		<-time.After(rtt)
 		s := first.session()
 		first.say(closing(1))
 		first.ping()
@@ -150,8 +152,9 @@ func TestBeingLeft(t *testing.T) { // SE13
 			t.Errorf("got %+v", pre)
 		}
 		second := first.x.wild(first.b, func(h *wire.Hello) { h.PeerIncarnation = first.accept.GetIncarnation() })
-		if got := fate(first.c, nil); got != codeDrained { // whichever ranks higher
-			t.Errorf("closed with %d", got)
+		start := time.Now()
+		if got, took := fate(first.c, nil), time.Since(start); got != codeDrained || took > rtt { // though it ranks higher
+			t.Errorf("closed with %d after %v", got, took)
 		}
 		if _, _, pre := second.incoming(); pre.Kind != wire.StreamLane {
 			t.Errorf("got %+v", pre)
@@ -182,10 +185,14 @@ func TestConnectionsAreBounded(t *testing.T) { // SE10
 		for i := range 27 {
 			links = append(links, x.wild(b, func(h *wire.Hello) { h.Connections, h.Generation = 16, uint64(i) }))
 		}
+		start := time.Now()
 		for _, p := range links[:3] {
 			if got := fate(p.c, nil); got != codeDrained {
 				t.Errorf("closed with %d", got)
 			}
+		}
+		if took := time.Since(start); took > rtt {
+			t.Errorf("closed after %v: that is a connection that was left", took)
 		}
 		if n := b.Links(x.id); n > 24 {
 			t.Errorf("%d connections", n)
