@@ -48,8 +48,8 @@ func TestPreambleThatDoesNotCome(t *testing.T) { // CN1
 		p := w.meet()
 		short := raw(t, p.c, []byte{byte(wire.StreamBytes), 1})
 		_ = short.Close()
-		if got := resetOf(t, short); got != 0 {
-			t.Errorf("cut short: reset with %d, want 0", got)
+		if got := resetOf(t, short); got != 5 {
+			t.Errorf("cut short: reset with %d, want 5", got)
 		}
 		broken := raw(t, p.c, []byte{byte(wire.StreamBytes), 1})
 		broken.CancelWrite(0)

@@ -230,7 +230,7 @@ func (h *Host) introduce(ctx context.Context, s *Session, c connection) error {
 	hello := &wire.Hello{
 		Version: wire.Version, Incarnation: s.local, PeerIncarnation: s.remote.Load(), Proof: h.prover.proof(dialler, h.id, s.peer, ekm),
 		Agent: agent, Lanes: wire.MaxLanes, MaxBlock: uint64(h.cfg.MaxBlock),
-		Generation: s.generation.Load() + 1, Connections: uint32(h.cfg.Connections),
+		Generation: min(s.generation.Load()+1, maxGeneration), Connections: uint32(h.cfg.Connections),
 	}
 	if hello.GetPeerIncarnation() != 0 {
 		hello.Received = s.received()
@@ -341,6 +341,9 @@ func handshakeError(ctx context.Context, c connection, op string, err error) err
 
 // farewellOf is the code with which a connection ends whose handshake failed of err.
 func farewellOf(err error) closeCode {
+	if _, ok := errors.AsType[*outdatedError](err); ok {
+		return closeSuperseded
+	}
 	if code, ok := codeToClose[CodeOf(err)]; ok {
 		return code
 	}

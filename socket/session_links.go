@@ -67,6 +67,7 @@ func (l *loop) attach(n *link, a *joining) error {
 	if l.State() == StateHandshaking {
 		l.current.Store(n)
 		l.active.Store(&[]*link{n})
+		l.watch.known = []*link{n}
 		l.enter(StateEstablished)
 		l.publish()
 		l.host.announce(l.Session)

@@ -368,8 +368,8 @@ type Accept struct {
 	Lanes uint32 `protobuf:"varint,6,opt,name=lanes,proto3" json:"lanes,omitempty"`
 	// As in Hello.
 	MaxBlock uint64 `protobuf:"varint,7,opt,name=max_block,json=maxBlock,proto3" json:"max_block,omitempty"`
-	// Whether this is the session that Hello asked to resume. If not, both start
-	// with nothing sent and nothing received.
+	// Whether Hello asked to resume a session, and this is it. If not, it is a new
+	// one, or one that both are making at once.
 	Resumed bool `protobuf:"varint,8,opt,name=resumed,proto3" json:"resumed,omitempty"`
 	// What I have received of the resumed session.
 	Received []*LaneCount `protobuf:"bytes,9,rep,name=received,proto3" json:"received,omitempty"`
@@ -638,20 +638,15 @@ func (x *StreamCount) GetStop() uint32 {
 	return 0
 }
 
-// Close says that the sender opens no more streams: in the session, or only on
-// the connection it is sent on, because the session has moved to another.
+// Close says that the sender has nothing more to send: in the session, all of
+// which has been acknowledged, or only on the connection it is sent on, because
+// it sends on another.
 type Close struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which: 0 the session, 1 this connection.
 	Reason uint32 `protobuf:"varint,1,opt,name=reason,proto3" json:"reason,omitempty"`
 	// For developers; at most 256 bytes.
-	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	// Everything I have sent, so that you know when you hold it all.
-	Sent []*LaneCount `protobuf:"bytes,3,rep,name=sent,proto3" json:"sent,omitempty"`
-	// How many streams I have opened on the connection I leave, all of them
-	// complete on my side: when you have completed as many, nothing of mine is
-	// under way there.
-	Streams       uint64 `protobuf:"varint,4,opt,name=streams,proto3" json:"streams,omitempty"`
+	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -700,25 +695,10 @@ func (x *Close) GetMessage() string {
 	return ""
 }
 
-func (x *Close) GetSent() []*LaneCount {
-	if x != nil {
-		return x.Sent
-	}
-	return nil
-}
-
-func (x *Close) GetStreams() uint64 {
-	if x != nil {
-		return x.Streams
-	}
-	return 0
-}
-
-// Closed answers Close: I have what you sent, as far as it says.
+// Closed answers Close: I have everything you sent, and have sent everything I
+// had.
 type Closed struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Everything I have received.
-	Received      []*LaneCount `protobuf:"bytes,1,rep,name=received,proto3" json:"received,omitempty"`
+	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -753,15 +733,8 @@ func (*Closed) Descriptor() ([]byte, []int) {
 	return file_parley_v1_control_proto_rawDescGZIP(), []int{6}
 }
 
-func (x *Closed) GetReceived() []*LaneCount {
-	if x != nil {
-		return x.Received
-	}
-	return nil
-}
-
-// Outdated answers a Hello that asks for a new session with an incarnation that
-// is not above that of the session which its sender's key has here. The
+// Outdated answers a Hello that asks for a new session with an incarnation below
+// that of the session which its sender's key has here. The
 // connection ends; who still wants a session asks again with a later one, and
 // supersedes the old.
 type Outdated struct {
@@ -1038,14 +1011,11 @@ const file_parley_v1_control_proto_rawDesc = "" +
 	"\x05count\x18\x03 \x01(\x04R\x05count\x12\x12\n" +
 	"\x04done\x18\x04 \x01(\bR\x04done\x12\x14\n" +
 	"\x05reset\x18\x05 \x01(\rR\x05reset\x12\x12\n" +
-	"\x04stop\x18\x06 \x01(\rR\x04stop\"}\n" +
+	"\x04stop\x18\x06 \x01(\rR\x04stop\"9\n" +
 	"\x05Close\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\rR\x06reason\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\x12(\n" +
-	"\x04sent\x18\x03 \x03(\v2\x14.parley.v1.LaneCountR\x04sent\x12\x18\n" +
-	"\astreams\x18\x04 \x01(\x04R\astreams\":\n" +
-	"\x06Closed\x120\n" +
-	"\breceived\x18\x01 \x03(\v2\x14.parley.v1.LaneCountR\breceived\",\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\b\n" +
+	"\x06Closed\",\n" +
 	"\bOutdated\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\x06R\vincarnation\"9\n" +
 	"\x04Ping\x12\x14\n" +
@@ -1098,13 +1068,11 @@ var file_parley_v1_control_proto_depIdxs = []int32{
 	10, // 9: parley.v1.Accept.received:type_name -> parley.v1.LaneCount
 	10, // 10: parley.v1.Ack.received:type_name -> parley.v1.LaneCount
 	4,  // 11: parley.v1.Ack.streams:type_name -> parley.v1.StreamCount
-	10, // 12: parley.v1.Close.sent:type_name -> parley.v1.LaneCount
-	10, // 13: parley.v1.Closed.received:type_name -> parley.v1.LaneCount
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_parley_v1_control_proto_init() }
