@@ -97,3 +97,9 @@ func (h *Host) KillLink(id peer.ID, i int) {
 
 // ReadServices reads a list of services.
 var ReadServices = readServices
+
+// Lanes is how many lanes the session with id sends on.
+func (h *Host) Lanes(id peer.ID) int {
+	s, _ := h.Session(id)
+	return int(s.lanes.Load())
+}

@@ -70,7 +70,7 @@ func FuzzAcknowledge(f *testing.F) {
 			switch acts[0] % 5 {
 			case 0: // send
 				block := bytes.Repeat([]byte{byte(len(sent))}, int(arg)%5000)
-				room, err := l.offer(block)
+				room, err := l.offer(block, 0)
 				if room != roomTaken {
 					l.mu.Unlock()
 				}

@@ -310,6 +310,7 @@ func (s *Session) join(ctx context.Context, c connection, control stream, frames
 	}
 	if o != nil {
 		s.peerMaxBlock.Store(int64(min(o.GetMaxBlock(), wire.MaxPayload)))
+		s.peerLanes.Store(uint64(o.GetLanes()))
 		s.lanes.CompareAndSwap(0, uint64(min(o.GetLanes(), uint32(s.host.cfg.Lanes))))
 	}
 	a := &joining{offer: o, reply: make(chan error, 1)}

@@ -24,8 +24,11 @@ type outLane struct {
 	index   uint64
 	limit   int           // bytes that may be held
 	wake    chan struct{} // holds a token when the writer has something to look at
+	begins  *barrier      // what the first block waits for; nil if for nothing
 
 	mu       sync.Mutex
+	epoch    uint64        // how often the lane was split: who looked it up before that looks again
+	barrier  *barrier      // what lanes split off from this one wait for; nil if they do not
 	waiting  []byte        // framed blocks, in order; the last part of buffer
 	buffer   []byte        // of laneBuffers; nil if waiting is
 	queued   uint64        // blocks in waiting
@@ -88,14 +91,18 @@ func recycle(b []byte) {
 	}
 }
 
-// outLane returns the lane that number is carried on, making it and its writer at first use.
-func (s *Session) outLane(number uint64) *outLane {
-	i := number % max(s.lanes.Load(), 1)
+// outLane returns the lane that number is carried on right now, making it and its writer at first use, and its
+// epoch.
+func (s *Session) outLane(number uint64) (l *outLane, epoch uint64) {
 	s.lanesMu.Lock()
 	defer s.lanesMu.Unlock()
-	l := s.outLanes[i]
+	i := number % max(s.lanes.Load(), 1)
+	l = s.outLanes[i]
 	if l == nil {
 		l = &outLane{session: s, index: i, limit: s.host.cfg.LaneBuffer, wake: make(chan struct{}, 1)}
+		if s.narrow > 0 && i >= s.narrow {
+			l.begins = s.barriers[i%s.narrow]
+		}
 		if !s.sends.enter() {
 			l.err = s.fail("send")
 		} else if !s.spawn(l.run) {
@@ -104,22 +111,25 @@ func (s *Session) outLane(number uint64) *outLane {
 		}
 		s.outLanes[i] = l
 	}
-	return l
+	return l, l.epoch // only split changes it, with lanesMu held
 }
 
-// send queues a block of at most MaxLaneBlock bytes. It copies the block.
-func (l *outLane) send(ctx context.Context, block []byte) error {
-	room, err := l.offer(block)
+// sendSmall queues a block of at most MaxLaneBlock bytes on the lane of number. It copies the block.
+func (s *Session) sendSmall(ctx context.Context, number uint64, block []byte) error {
+	l, epoch := s.outLane(number)
+	room, err := l.offer(block, epoch)
 	if room == roomTaken {
 		return err
 	}
-	ctx, cancel := l.session.withSendTimeout(ctx) // once: waiting for many moments is waiting, too
+	ctx, cancel := s.withSendTimeout(ctx) // once: waiting for many moments is waiting, too
 	defer cancel()
 	for room != roomTaken {
-		if err := l.awaitRoom(ctx, room == roomLacksBudget); err != nil {
+		if room == roomElsewhere {
+			l, epoch = s.outLane(number)
+		} else if err := l.awaitRoom(ctx, room == roomLacksBudget); err != nil {
 			return err
 		}
-		room, err = l.offer(block)
+		room, err = l.offer(block, epoch)
 	}
 	return err
 }
@@ -131,11 +141,12 @@ const (
 	roomTaken       room = iota // the block is queued
 	roomLacks                   // the lane's buffer is full
 	roomLacksBudget             // the host's budget for replay is used up
+	roomElsewhere               // the lane was split since it was looked up
 )
 
 // offer queues a block of at most MaxLaneBlock bytes if there is room. It copies the block, and never blocks. If
-// there is none, l.mu is held when it returns.
-func (l *outLane) offer(block []byte) (room, error) {
+// there is none, l.mu is held when it returns. epoch is that of the lane when it was looked up.
+func (l *outLane) offer(block []byte, epoch uint64) (room, error) {
 	size := len(block) + binary.MaxVarintLen32
 	l.mu.Lock()
 	switch {
@@ -146,6 +157,9 @@ func (l *outLane) offer(block []byte) (room, error) {
 	case l.closing:
 		l.mu.Unlock()
 		return roomTaken, l.session.fail("send")
+	case l.epoch != epoch:
+		l.mu.Unlock()
+		return roomElsewhere, nil
 	case l.held != 0 && l.held+size > l.limit:
 		return roomLacks, nil
 	case !l.session.replay.reserve(int64(size)):
@@ -210,6 +224,13 @@ func (l *outLane) position() uint64 {
 // run is the writer. It ends when the lane is closing and everything is acknowledged, or with the session.
 func (l *outLane) run() {
 	defer l.session.sends.leave()
+	if l.begins != nil {
+		select {
+		case <-l.begins.passed:
+		case <-l.session.life.Done():
+			return
+		}
+	}
 	for {
 		select {
 		case <-l.wake:
@@ -459,6 +480,7 @@ func (l *outLane) acknowledge(count uint64) bool {
 		}
 	}
 	l.acked = count
+	l.passBarrier()
 	l.release(freed)
 	if l.closing && l.held == 0 {
 		l.poke()
@@ -492,6 +514,7 @@ func (l *outLane) abort(err error) {
 		return
 	}
 	l.err = err
+	l.passBarrier()
 	l.release(l.held)
 	l.waiting, l.buffer, l.unacked = nil, nil, nil
 	if l.room != nil {

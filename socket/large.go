@@ -32,7 +32,16 @@ func (s *Session) sendLarge(ctx context.Context, lane uint64, block []byte) erro
 	defer s.sends.leave()
 	ctx, cancel := s.withSendTimeout(ctx)
 	defer cancel()
-	l := s.outLane(lane)
+	l, _ := s.outLane(lane)
+	if l.begins != nil {
+		select {
+		case <-l.begins.passed:
+		case <-s.life.Done():
+			return s.fail("send")
+		case <-ctx.Done():
+			return ctxError(ctx, "send", s.peer)
+		}
+	}
 	return s.streams.sendLarge(ctx, l.index, l.position(), block)
 }
 

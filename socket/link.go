@@ -32,6 +32,7 @@ type link struct {
 	// Owned by the session's loop.
 	accepted              bool // both have said Hello and Accept; until then we may only go on
 	watch                 linkWatch
+	loss                  lossSample
 	leaveSaid, leaveHeard bool
 	leaving               *time.Timer // closes it if the peer does not leave as well
 	merging               *time.Timer // while more connections than wanted are kept for a moment

@@ -40,6 +40,8 @@ type Session struct {
 	lanesMu  sync.Mutex
 	outLanes [wire.MaxLanes]*outLane
 	inLanes  [wire.MaxLanes]*inLane
+	narrow   uint64                  // how many lanes we sent on before there were more; 0 if there are not
+	barriers [wire.MaxLanes]*barrier // what the lanes wait for that split off from each of those
 	acks     acks
 	streams  *streams
 	counters sessionCounters
@@ -59,6 +61,7 @@ type Session struct {
 	pace         *pace.Limiter
 	peerMaxBlock atomic.Int64  // the longest block the peer takes; 0 until established
 	lanes        atomic.Uint64 // how many lanes we send on: our setting, or fewer if the peer takes fewer
+	peerLanes    atomic.Uint64 // how many lanes the peer takes
 	dropped      atomic.Uint64 // best-effort blocks
 	duplicates   atomic.Uint64 // blocks that came once more after a move
 	outages      atomic.Uint64 // how often the session was down

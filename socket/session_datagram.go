@@ -64,7 +64,7 @@ func (s *Session) sendDatagrams() {
 		}
 		err := on.sendDatagram(b)
 		if errors.Is(err, TooLarge) {
-			if err = s.outLane(uint64(b[0])).send(s.life, b[1:]); err != nil {
+			if err = s.sendSmall(s.life, uint64(b[0]), b[1:]); err != nil {
 				s.dropped.Add(1)
 			}
 			continue

@@ -30,7 +30,7 @@ func (s *Session) Send(ctx context.Context, lane uint64, block []byte) error {
 		}
 		return err
 	}
-	return s.outLane(lane).send(ctx, block)
+	return s.sendSmall(ctx, lane, block)
 }
 
 // await waits for ready, for at most the send timeout if ctx has no deadline.

@@ -24,11 +24,17 @@ func (s *Session) TrySend(lane uint64, block []byte) error {
 	if len(block) > wire.MaxLaneBlock {
 		return &Error{Code: TooLarge, Op: "send", Peer: s.peer, Err: errLargeTrying}
 	}
-	l := s.outLane(lane)
-	room, err := l.offer(block)
-	if room == roomTaken {
-		return err
+	for {
+		l, epoch := s.outLane(lane)
+		switch room, err := l.offer(block, epoch); room {
+		case roomTaken:
+			return err
+		case roomElsewhere:
+			continue
+		case roomLacks, roomLacksBudget:
+			l.mu.Unlock()
+		}
+		break
 	}
-	l.mu.Unlock()
 	return &Error{Code: WouldBlock, Op: "send", Peer: s.peer, Err: errFull}
 }

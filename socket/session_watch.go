@@ -97,6 +97,9 @@ func (l *loop) tick() {
 	changed := false
 	for _, n := range l.links {
 		changed = l.look(n, now) || changed
+		if l.host.cfg.widens && n.lossy() {
+			l.widen()
+		}
 	}
 	for _, n := range append([]*link(nil), l.links...) { // a pool does not wait for its dead
 		if n.watch.stalled && now.Sub(n.watch.at) > deathMargin+n.watch.worstLatency() && l.anyWorks() {
