@@ -87,8 +87,9 @@ func (f *flow) took(a *attachment, by time.Time, p []byte, err error) (int, erro
 	case errors.Is(err, io.EOF):
 		a.readOver = true
 		if short = a.pos != f.in.received; !short {
-			ended = true
-			f.in.err, f.in.done = io.EOF, true
+			f.in.err = io.EOF
+			ended = f.owner != nil // a block is done with when it has been handed up: receiveLarge says so
+			f.in.done = f.in.done || ended
 		}
 	default:
 		a.readOver = true
