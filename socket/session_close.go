@@ -104,9 +104,13 @@ func (l *loop) advanceClose() error {
 	}
 	if on == nil {
 		if c.over == nil {
-			c.over = time.NewTimer(closeAlone)
+			c.over, c.alone = time.NewTimer(closeAlone), true
 		}
 		return nil
+	}
+	if c.alone { // no longer: the peer may have much to deliver before it answers
+		c.over.Stop()
+		c.over, c.alone = nil, false
 	}
 	if c.local && !c.said {
 		c.said = true
@@ -131,6 +135,7 @@ type closingPhase struct {
 	asked    bool // the peer's Close has come
 	answered bool // our Closed has been sent
 	over     *time.Timer
+	alone    bool // over runs because there is no connection
 }
 
 // gracefulCause is what a session ends of after a graceful close, on either side.
