@@ -2,6 +2,7 @@ package socket
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -41,8 +42,13 @@ func (e sessionEnv) deliver(ctx context.Context, lane, number uint64, block []by
 	})
 }
 
-// broken must not wait for the loop, which may be the caller.
-func (e sessionEnv) broken(err error) { e.spawn(func() { e.post(event{kind: evLost, err: err}) }) }
+// broken must not wait for the loop, which may be the caller. The session's cause has one of this package's types.
+func (e sessionEnv) broken(err error) {
+	if mine, ok := errors.AsType[*Error](err); !ok || mine.Code != Protocol {
+		err = violation(e.peer, err.Error())
+	}
+	e.spawn(func() { e.post(event{kind: evLost, err: err}) })
+}
 
 // openOn opens a stream on a connection and writes its preamble.
 func (s *Session) openOn(ctx context.Context, on *link, head []byte, p priority) (stream, error) {
