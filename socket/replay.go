@@ -2,14 +2,17 @@ package socket
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"parley/wire"
 )
 
 // replayShare is what every session may hold for replay even when the host's budget is used up, so that peers
 // who acknowledge nothing do not silence the others.
-const replayShare = 64 << 10
+const replayShare = wire.MaxLaneBlock + binary.MaxVarintLen32 // a block at least
 
 // replayPoll is how often a sender looks whether the budget has room again.
 const replayPoll = 20 * time.Millisecond
