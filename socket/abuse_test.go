@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -321,5 +322,32 @@ func TestShortLargeBlock(t *testing.T) { // CN6
 		if !typed(b.downs[0]) {
 			t.Errorf("cause %T", b.downs[0])
 		}
+	})
+}
+
+// T14: a peer that begins a block on a thousand streams of lanes does not have each of them take memory for it, and its
+// session goes on when it ends them.
+func TestManyHalfBlocks(t *testing.T) {
+	inWorld(t, func(w *world) {
+		b, x := w.node("b"), w.stranger("x")
+		c, err := x.dial(b, x.certificate("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		hello(t, c, nil)
+		b.await("no session", func() bool { return len(b.ups) == 1 })
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		for i := range 1000 {
+			raw(t, c, []byte{byte(wire.StreamLane), byte(i % 64), 0, 0x80, 0x80, 0x04, 1}) // 64 KiB, of which one byte comes
+		}
+		<-time.After(5 * time.Second)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 40<<20 {
+			t.Errorf("%d MiB for a thousand bytes", grown>>20)
+		}
+		_ = c.CloseWithError(1, "")
 	})
 }

@@ -22,31 +22,28 @@ func (t target) key() string {
 	return t.text
 }
 
-// addresses are those of one peer, best first: the last that worked, then those given, then others seen (T9).
+// addresses are those of one peer, best first: the last that was given or has worked (T9).
 // Safe for concurrent use.
 type addresses struct {
 	mu   sync.Mutex
 	list []target
 }
 
-// given adds an address that the application knows.
-func (a *addresses) given(text string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.index(text) < 0 {
-		a.list = append(a.list, target{text: text})
-		a.trim()
-	}
-}
+// given puts an address first that the application names now: it is tried next.
+func (a *addresses) given(text string) { a.first(target{text: text}) }
 
 // good puts an address first that has just worked. The peer has proved its key there, so dialling it later
 // is no favour to a stranger.
-func (a *addresses) good(addr net.Addr) {
+func (a *addresses) good(addr net.Addr) { a.first(target{seen: addr}) }
+
+// first puts an address first. One that was given stays so when it is seen.
+func (a *addresses) first(t target) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	t := target{seen: addr}
-	if i := a.index(addr.String()); i >= 0 {
-		t = a.list[i]
+	if i := a.index(t.key()); i >= 0 {
+		if t.seen != nil {
+			t = a.list[i]
+		}
 		a.list = slices.Delete(a.list, i, i+1)
 	}
 	a.list = slices.Insert(a.list, 0, t)

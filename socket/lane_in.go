@@ -114,6 +114,10 @@ func (n *link) receiveLane(st stream, p wire.Preamble) {
 	}
 }
 
+// maxLaneReads is how many lanes' streams a session reads at a time: each may claim a block and a buffer, 80 KiB,
+// with a few bytes (threat T14). Every lane, on as many connections as a move has under way; further ones wait.
+const maxLaneReads = 4 * wire.MaxLanes
+
 // laneReader reads one stream of a lane.
 type laneReader struct {
 	link   *link
@@ -126,6 +130,7 @@ type laneReader struct {
 }
 
 func (r *laneReader) run() error {
+	s := r.link.session
 	for {
 		if err := r.stream.peek(); err != nil {
 			if errors.Is(err, io.EOF) {
@@ -133,11 +138,17 @@ func (r *laneReader) run() error {
 			}
 			return err
 		}
+		select {
+		case s.laneReads <- struct{}{}:
+		case <-r.link.context().Done():
+			return context.Cause(r.link.context())
+		}
 		buffer := laneReaders.Get().(*bufio.Reader) //nolint:forcetypeassert // the pool holds nothing else
 		buffer.Reset(r.stream)
 		err := r.buffered(buffer)
 		buffer.Reset(nil)
 		laneReaders.Put(buffer)
+		<-s.laneReads
 		r.note()
 		if err != nil {
 			return err

@@ -53,11 +53,12 @@ type Session struct {
 	waitersMu  sync.Mutex
 	waiters    chan struct{} // closed when the session has a working connection; nil while it has
 
-	incoming     chan *Stream // streams waiting for AcceptStream
-	bestEffort   chan []byte  // blocks for sendDatagrams
-	datagrams    sync.Once    // starts it
-	largeMemory  budget       // for large blocks being received
-	replay       replay       // what is held to be sent again
+	incoming     chan *Stream  // streams waiting for AcceptStream
+	bestEffort   chan []byte   // blocks for sendDatagrams
+	laneReads    chan struct{} // holds a token for each stream of a lane that is being read
+	datagrams    sync.Once     // starts it
+	largeMemory  budget        // for large blocks being received
+	replay       replay        // what is held to be sent again
 	pace         *pace.Limiter
 	peerMaxBlock atomic.Int64  // the longest block the peer takes; 0 until established
 	lanes        atomic.Uint64 // how many lanes we send on: our setting, or fewer if the peer takes fewer
@@ -82,6 +83,7 @@ func newSession(h *Host, id peer.ID, incarnation uint64) *Session {
 		watchc:      make(chan struct{}, 1),
 		incoming:    make(chan *Stream, maxIncomingStreams),
 		bestEffort:  make(chan []byte, maxBestEffort),
+		laneReads:   make(chan struct{}, maxLaneReads),
 		largeMemory: budget{limit: int64(max(h.cfg.MaxBlockMemory/4, h.cfg.MaxBlock)), parent: &h.largeMemory},
 	}
 	s.made = time.Now()
