@@ -23,13 +23,16 @@ const (
 	initialPacketSize = 1200
 	// connectionIDLength leaves no accidental collision among many peers; quic-go's default is 4.
 	connectionIDLength = 8
-	// streamWindow and connectionWindow are what a peer may have in flight to us at first and at most:
-	// 512 KiB is one round trip of 40 ms at 100 Mbit/s.
+	// streamWindow is what a peer may have in flight to us on a stream at first: one round trip of 40 ms at 100
+	// Mbit/s.
 	streamWindow = 512 << 10
 	// laneStreams is how many streams a peer may have beside those of the application: its lanes, as many that it
 	// has just left, and the control stream. However many streams it opens, its lanes are not held up.
-	laneStreams         = 2*wire.MaxLanes + 1
-	connectionWindow    = 768 << 10
+	laneStreams = 2*wire.MaxLanes + 1
+	// connectionWindow is the same for all streams of a connection together, and maxConnectionWindow at most.
+	// Streams that nobody reads take up to half of it (maxUnread, parkExcess): as much must be left for two others at
+	// full speed, and the lanes.
+	connectionWindow    = 2 << 20
 	maxConnectionWindow = 15 << 20
 )
 

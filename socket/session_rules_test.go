@@ -78,8 +78,8 @@ func TestMatching(t *testing.T) { // SE8, SE9, SE11
 				if lives {
 					p.ping()
 				}
-				if want := map[bool]int{true: 1, false: 2}[lives]; len(p.b.ups) != want {
-					t.Errorf("%d sessions came up, want %d", len(p.b.ups), want)
+				if want := map[bool]int{true: 1, false: 2}[lives]; p.b.count() != want {
+					t.Errorf("%d sessions came up, want %d", p.b.count(), want)
 				}
 			})
 		})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"parley/internal/pace"
 	"parley/wire"
@@ -34,6 +35,7 @@ type flow struct {
 	pace            *pace.Limiter      // its own limit; nil if it has none
 	paid            int                // bytes that the limits have let pass and that no carrier was given
 	lost            int                // carriers lost without progress
+	still           time.Time          // since when tick has seen bytes wait and none be read; zero: it has not
 	taken           bool               // the application has it
 	heard           bool               // the peer has spoken of it
 	hearing         signal             // heard has changed, or the flow has ended
@@ -52,6 +54,7 @@ type attachment struct {
 	pumping             bool   // a goroutine writes
 	fin                 bool   // the end was written
 	readOver, writeOver bool   // the carrier has failed or ended in that direction
+	parked              bool   // we leave it for another on the same connection
 
 	unpace context.CancelFunc // ends the waiting for a limit; nil if it never waited
 }
@@ -116,11 +119,11 @@ func (f *flow) again() {
 // connect opens a carrier on n, unless the stream is there.
 func (f *flow) connect(n *link) {
 	f.mu.Lock()
-	if f.left || f.at != nil && f.at.link == n {
+	old := f.at
+	if f.left || old != nil && old.link == n && !old.parked {
 		f.mu.Unlock()
 		return
 	}
-	old := f.at
 	ctx, cancel := context.WithCancel(f.t.life)
 	defer cancel()
 	a := &attachment{link: n, cancel: cancel, pos: f.in.received, sent: f.out.acked}

@@ -3,6 +3,7 @@ package socket
 import (
 	"sort"
 	"sync"
+	"time"
 )
 
 // maxSegment is how many bytes one segment of a write buffer holds at most, and with it how much is written
@@ -41,6 +42,7 @@ func (s *segment) recycle() {
 type outHalf struct {
 	segments []*segment
 	acked    uint64 // the peer's application has so many
+	ramp     uint64 // from here on what is acknowledged lets the stream run further ahead
 	high     uint64 // so many were ever given to a carrier: the peer cannot have more
 	end      uint64 // so many were written
 	counted  uint64 // up to here the bytes no longer count as unacknowledged in the session
@@ -184,8 +186,10 @@ func (f *flow) acknowledge(count uint64) {
 	if count > f.out.acked {
 		f.out.acked = count
 		f.lost = 0
+		f.still = time.Time{}
 		f.settle(count)
 		f.trim()
+		f.startPump()
 	}
 }
 
@@ -260,16 +264,17 @@ func (f *flow) finish() {
 // startPump has the unsent bytes written to the carrier. f.mu is held.
 func (f *flow) startPump() {
 	a := f.at
-	if a == nil || a.st == nil || a.pumping || !f.out.wants(a) {
+	if a == nil || a.st == nil || a.pumping || !f.mayPump(a) {
 		return
 	}
 	a.pumping = f.t.spawn(func() { f.pump(a) })
 }
 
-// pump writes to a carrier until there is nothing left to write or the stream has left it.
+// pump writes to a carrier until there is nothing left to write, or the reader is too far behind, or the stream has
+// left it.
 func (f *flow) pump(a *attachment) {
 	f.mu.Lock()
-	for f.at == a && f.out.wants(a) {
+	for f.at == a && f.mayPump(a) {
 		var err error
 		if a.sent < f.out.end {
 			most := f.allowed(a)
@@ -279,7 +284,7 @@ func (f *flow) pump(a *attachment) {
 			if most == 0 {
 				continue
 			}
-			s, b := f.out.pin(a.sent, most)
+			s, b := f.out.pin(a.sent, int(min(uint64(most), f.ahead(a)))) //nolint:gosec // positive
 			f.mu.Unlock()
 			_, err = a.st.Write(b)
 			f.mu.Lock()

@@ -178,3 +178,10 @@ func wantCode(t *testing.T, err error, code socket.Code) {
 		t.Fatalf("got error %v, want code %q", err, code)
 	}
 }
+
+// count is how many sessions have come up.
+func (n *node) count() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.ups)
+}
