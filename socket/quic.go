@@ -31,7 +31,7 @@ const (
 	laneStreams = 2*wire.MaxLanes + 1
 	// connectionWindow is the same for all streams of a connection together, and maxConnectionWindow at most.
 	// Streams that nobody reads take up to half of it (maxUnread, parkExcess): as much must be left for two others at
-	// full speed, and the lanes.
+	// their first windows, and the lanes.
 	connectionWindow    = 2 << 20
 	maxConnectionWindow = 15 << 20
 )

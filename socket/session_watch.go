@@ -101,7 +101,7 @@ func (l *loop) tick() {
 			l.widen()
 		}
 	}
-	l.streams.tick(now, patience)
+	l.streams.tick(now, trip)
 	for _, n := range append([]*link(nil), l.links...) { // a pool does not wait for its dead
 		if n.watch.stalled && now.Sub(n.watch.at) > deathMargin+n.watch.worstLatency() && l.anyWorks() {
 			l.drop(n)
@@ -124,13 +124,12 @@ func (l *loop) tick() {
 	l.watch.timer.Reset(watchTick)
 }
 
-// patience is how long a link may bring no word of a stream before its reader is taken to have stopped; 0 if the link
-// itself is silent. The loop calls it.
-func patience(n *link) time.Duration {
+// trip is the round trip of a link, 0 if it is silent. The loop calls it.
+func trip(n *link) time.Duration {
 	if n.watch.suspect || n.watch.stalled {
 		return 0
 	}
-	return max(parkAfter, parkRounds*n.stats().rtt)
+	return max(n.stats().rtt, 1)
 }
 
 // waits reports whether something is not acknowledged, or a link not judged.

@@ -218,3 +218,65 @@ func TestSlowReader(t *testing.T) {
 		}
 	}
 }
+
+// Streams that are read slowly, and many that are not read at all, leave the connection to one whose reader keeps up
+// (R22, T14).
+func TestSlowReaders(t *testing.T) {
+	const size = 4 << 20
+	var base time.Duration
+	for _, c := range []struct{ streams, rate int }{{0, 0}, {4, 20_000}, {7, 20_000}, {7, 100_000}, {64, 0}, {64, 1000}} {
+		t.Run(fmt.Sprintf("%d at %d bytes a second", c.streams, c.rate), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				a, b := w.node("a"), w.node("b")
+				s, r := a.dial(b), b.session(a)
+				var wait sync.WaitGroup
+				stop := make(chan struct{})
+				for range c.streams {
+					x, y := streams(t, s, r)
+					wait.Go(func() {
+						for {
+							if _, err := x.Write(tile); err != nil {
+								return
+							}
+						}
+					})
+					wait.Go(func() {
+						defer x.Reset(0)
+						var got checker
+						for {
+							select {
+							case <-stop:
+								return
+							case <-time.After(50 * time.Millisecond):
+							}
+							if _, err := io.CopyN(&got, y, int64(c.rate/20)); err != nil {
+								t.Error(err)
+							}
+						}
+					})
+				}
+				<-time.After(10 * time.Second)
+				x, y := streams(t, s, r)
+				start := time.Now()
+				wait.Go(func() {
+					if _, err := x.Write(make([]byte, size)); err != nil {
+						t.Error(err)
+					}
+				})
+				if _, err := io.CopyN(io.Discard, y, size); err != nil {
+					t.Error(err)
+				}
+				took := time.Since(start)
+				t.Logf("took %v", took)
+				if c.streams == 0 {
+					base = took
+				}
+				if took > base*13/10 {
+					t.Errorf("took %v, and without the others %v", took, base)
+				}
+				close(stop)
+				wait.Wait()
+			})
+		})
+	}
+}

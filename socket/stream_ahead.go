@@ -2,33 +2,42 @@ package socket
 
 import "time"
 
-// How far a byte stream may run ahead of its reader (R22, threat T14). A carrier stream of QUIC has a window of its own, but
-// all that runs on a connection, lanes and control included, shares the connection's: what a few streams have in flight
-// that nobody reads would leave the others, and the lanes, nothing. The sender sees to it that it does not, since it
-// knows from acknowledgements what the peer's application has read, and keeps everything else.
+// How far a byte stream may run ahead of its reader (R22, threat T14). A carrier stream of QUIC has a window of its
+// own, but all that runs on a connection, lanes and control included, shares the connection's: what a few streams have
+// in flight that nobody reads, or that are read slowly, would leave the others nothing. The sender sees to it that it
+// does not, since it knows from acknowledgements what the peer's application has read, and keeps everything else.
 const (
-	// firstAhead is how many bytes a stream may have in flight or unread before the peer has read any: the eighth
-	// that reads nothing leaves the others half of connectionWindow.
+	// firstAhead is how many bytes a stream may have in flight or unread before the peer has read any: of 8 streams
+	// that is half of connectionWindow.
 	firstAhead = 128 << 10
-	// aheadGrowth is by how many bytes that grows for each that is read: a stream whose reader keeps up is ahead of
-	// QUIC's slow start, which grows by one.
+	// aheadGrowth is by how many bytes that grows for each that is read. QUIC's slow start grows by one; with one here,
+	// whose acknowledgements come up to ackDelay later, 1 MiB takes 15 % longer, and with two 1 %.
 	aheadGrowth = 2
-	// maxUnread is what the streams of a session that are not read share, and minAhead what is left for each at
-	// least: that many times as many as a peer may open by default are half a connectionWindow.
+	// maxUnread is what the streams of a session that are read late, or not at all, have as their shares together.
+	// minAhead is the least share: of the 1,024 streams that a peer may open by default, a quarter of connectionWindow.
 	maxUnread = 512 << 10
 	minAhead  = 512
-	// parkAfter is how long nothing may have been read of a stream before what it has unread beyond its share is
-	// taken back; at least so many round trips.
-	parkAfter, parkRounds = 2 * time.Second, 4
-	// parkExcess is how many times its share a stream must have unread for that. What is taken back is sent again
-	// later: with aheadGrowth, at most 4 bytes for each that was read in between.
+	// lateAfter is after how long bytes ought to have been read; after at least so many round trips. A stream that
+	// is late may run ahead by its share and by what is read in half that time, which keeps its reader busy.
+	lateAfter, lateRounds = 250 * time.Millisecond, 4
+	// parkAfter is for how long a stream must be late until what it has unread is taken back, if that is more than
+	// parkExcess of its shares and what is read in this time.
+	parkAfter  = 2 * time.Second
 	parkExcess = 2
 )
 
-// share is the allowance with which a stream begins, in bytes: firstAhead, but less while many are not read.
+// lag is what tick knows of the reader of a stream. The flow's lock guards it.
+type lag struct {
+	on          *attachment // where the following was seen; nil if it was not
+	at          time.Time   // when
+	acked, sent uint64      // what was acknowledged and given to the carrier by then
+	late        time.Time   // since when the reader has been behind; zero if it is not
+	rate        uint64      // bytes beyond its share that a late stream may run ahead
+}
+
+// share is the allowance with which a stream begins, in bytes: firstAhead, but less while many are late.
 func (t *streams) share() uint64 {
-	unread := t.unread.Load()
-	return uint64(min(firstAhead, max(minAhead, maxUnread/max(unread, 1)))) //nolint:gosec // positive
+	return uint64(min(firstAhead, max(minAhead, maxUnread/max(t.late.Load(), 1)))) //nolint:gosec // positive
 }
 
 // ahead is how many bytes may be given to a now. A block is read at once or not at all. f.mu is held.
@@ -37,7 +46,12 @@ func (f *flow) ahead(a *attachment) uint64 {
 	if f.owner == nil {
 		return o.end - a.sent
 	}
-	limit := o.acked + f.t.share() + aheadGrowth*(o.acked-o.ramp)
+	limit := o.acked + f.t.share()
+	if f.lag.late.IsZero() {
+		limit += aheadGrowth * (o.acked - o.ramp)
+	} else {
+		limit += f.lag.rate
+	}
 	if limit <= a.sent {
 		return 0
 	}
@@ -49,50 +63,76 @@ func (f *flow) mayPump(a *attachment) bool {
 	return f.out.wants(a) && (a.sent == f.out.end || f.ahead(a) > 0)
 }
 
-// tick looks for streams that are not read, and takes back what they have in flight beyond their share. The session
-// calls it many times a second while bytes wait to be acknowledged. patience is how long a connection may bring no
-// acknowledgement, 0 if it is silent.
-func (t *streams) tick(now time.Time, patience func(n *link) time.Duration) {
+// tick looks for streams that are read late, or not at all, and has them leave the connection to the others. The
+// session calls it many times a second while bytes wait to be acknowledged. trip is the round trip of a connection, 0
+// if that is silent itself.
+func (t *streams) tick(now time.Time, trip func(n *link) time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	unread, share := int64(0), t.share()
+	late := int64(0)
 	for _, f := range t.open {
 		f.mu.Lock()
-		if f.stands(now, patience) {
-			unread++
-			if a := f.at; !a.writeOver && a.sent > f.out.acked+parkExcess*share {
-				f.park(a)
-			}
+		f.judge(now, trip)
+		if !f.lag.late.IsZero() {
+			late++
 		}
 		f.mu.Unlock()
 	}
-	t.unread.Store(unread)
+	t.late.Store(late)
 }
 
-// stands reports whether bytes wait on a connection that works, and nothing was read for too long. f.mu is held.
-func (f *flow) stands(now time.Time, patience func(n *link) time.Duration) bool {
-	if f.owner == nil || f.at == nil || f.out.over || f.out.reset != 0 || f.out.end == f.out.acked {
-		f.still = time.Time{}
-		return false
+// judge finds out whether the reader of a stream is behind. f.mu is held.
+func (f *flow) judge(now time.Time, trip func(n *link) time.Duration) {
+	a, o, g := f.at, &f.out, &f.lag
+	if f.owner == nil || a == nil || o.over || o.reset != 0 || o.end == o.acked {
+		*g = lag{}
+		return
 	}
-	after := patience(f.at.link)
-	switch {
-	case after == 0:
-		f.still = time.Time{}
-	case f.still.IsZero():
-		f.still = now
-	default:
-		return now.Sub(f.still) >= after
+	if a.st == nil || a.writeOver || a.sent <= o.acked { // nothing that could be read
+		g.on = nil
+		return
 	}
-	return false
+	if g.on == a && now.Sub(g.at) < lateAfter {
+		return
+	}
+	d := trip(a.link)
+	if d == 0 {
+		*g = lag{}
+		return
+	}
+	if d = max(lateAfter, lateRounds*d); g.on == a {
+		if now.Sub(g.at) < d {
+			return
+		}
+		f.restrain(a, now, d)
+	}
+	g.on, g.at, g.acked, g.sent = a, now, o.acked, a.sent
+}
+
+// restrain bounds how far a stream runs ahead if it is late, of which d is the measure. f.mu is held.
+func (f *flow) restrain(a *attachment, now time.Time, d time.Duration) {
+	o, g := &f.out, &f.lag
+	if o.acked >= g.sent {
+		g.late = time.Time{}
+		return
+	}
+	if g.late.IsZero() {
+		g.late = now
+	}
+	read := o.acked - g.acked
+	o.ramp, g.rate = o.acked, read/2
+	most := parkExcess*f.t.share() + read*uint64(max(1, parkAfter/d)) //nolint:gosec // positive
+	if now.Sub(g.late) >= parkAfter && a.sent > o.acked+most {
+		f.park(a)
+	}
 }
 
 // park takes back what a carrier was given and the peer has not read: resetting it returns the connection's
-// credit. Nothing is lost, since all of it is still kept. If the stream is ours it goes on at once, with a share of it
-// on another carrier for the reader that comes later. If it is the peer's, only the peer can open that, and does when
-// its next Read finds the reset; until then the carrier goes on bringing us what the peer writes. f.mu is held.
+// credit. Nothing is lost, since all of it is still kept, and what was taken back is not much more than what was read
+// since the last time. If the stream is ours it goes on at once, with a share of it on another carrier for the reader
+// that comes later. If it is the peer's, only the peer can open that, and does when its next Read finds the reset; until
+// then the carrier goes on bringing us what the peer writes. f.mu is held.
 func (f *flow) park(a *attachment) {
-	f.out.ramp = f.out.acked
 	a.writeOver, a.parked = true, f.id.ours
 	f.trim()
 	f.t.spawn(func() {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"parley/internal/pace"
 	"parley/wire"
@@ -32,10 +31,10 @@ type flow struct {
 	out             outHalf
 	readBy, writeBy deadline
 	priority        priority
-	pace            *pace.Limiter      // its own limit; nil if it has none
-	paid            int                // bytes that the limits have let pass and that no carrier was given
-	lost            int                // carriers lost without progress
-	still           time.Time          // since when tick has seen bytes wait and none be read; zero: it has not
+	pace            *pace.Limiter // its own limit; nil if it has none
+	paid            int           // bytes that the limits have let pass and that no carrier was given
+	lost            int           // carriers lost without progress
+	lag             lag
 	taken           bool               // the application has it
 	heard           bool               // the peer has spoken of it
 	hearing         signal             // heard has changed, or the flow has ended

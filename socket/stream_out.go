@@ -3,7 +3,6 @@ package socket
 import (
 	"sort"
 	"sync"
-	"time"
 )
 
 // maxSegment is how many bytes one segment of a write buffer holds at most, and with it how much is written
@@ -186,7 +185,6 @@ func (f *flow) acknowledge(count uint64) {
 	if count > f.out.acked {
 		f.out.acked = count
 		f.lost = 0
-		f.still = time.Time{}
 		f.settle(count)
 		f.trim()
 		f.startPump()

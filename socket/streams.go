@@ -30,7 +30,7 @@ type streams struct {
 
 	tasks   gate         // goroutines
 	waiting atomic.Int64 // bytes that are written and not acknowledged
-	unread  atomic.Int64 // streams whose readers have stopped, as tick has found
+	late    atomic.Int64 // streams whose readers are behind, as tick has found
 
 	drain struct {
 		mu    sync.Mutex
