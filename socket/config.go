@@ -86,7 +86,7 @@ type Config struct {
 	StreamWindow int
 	// MaxReplay bounds the bytes held for all peers together because they are not yet acknowledged (T9). When
 	// it is reached, sessions that have had no connection for the longest are given up, with code Limit, and
-	// then senders wait. Zero is 256 MiB.
+	// then senders wait. One session may hold a quarter. Zero is 256 MiB.
 	MaxReplay int
 	// MaxBlock is the largest block accepted from a peer, in bytes. Zero is 16 MiB.
 	MaxBlock int

@@ -14,6 +14,10 @@ import (
 // who acknowledge nothing do not silence the others.
 const replayShare = wire.MaxLaneBlock + binary.MaxVarintLen32 // a block at least
 
+// replayPart says that one session may hold a quarter of the budget: what a single peer does not read or acknowledge
+// leaves room for others.
+const replayPart = 4
+
 // replayPoll is how often a sender looks whether the budget has room again.
 const replayPoll = 20 * time.Millisecond
 
@@ -24,22 +28,26 @@ const replayFull = "Config.MaxReplay is reached"
 // concurrent use.
 type replay struct {
 	host   *budget
+	limit  int64 // of used, replayShare excepted; 0 is none
 	used   atomic.Int64
 	beyond atomic.Int64 // what of used is not counted in the budget
 }
 
 func (r *replay) reserve(n int64) bool {
-	if r.host.reserve(n) {
-		r.used.Add(n)
+	used := r.used.Add(n)
+	if (r.limit == 0 || used <= r.limit) && r.host.reserve(n) {
 		return true
 	}
-	if r.used.Add(n) <= replayShare {
+	if used <= replayShare {
 		r.beyond.Add(n)
 		return true
 	}
 	r.used.Add(-n)
 	return false
 }
+
+// full reports whether the session itself holds as much as it may, or nearly.
+func (r *replay) full() bool { return r.limit != 0 && r.used.Load()+replayShare > r.limit }
 
 func (r *replay) release(n int64) {
 	r.used.Add(-n)
@@ -56,10 +64,12 @@ func (r *replay) release(n int64) {
 	}
 }
 
-// awaitReplay waits a moment for room in the host's budget, after giving up a session that has been without
-// a connection for longest.
+// awaitReplay waits a moment for room in the budget, if it is the host's after giving up a session that has been
+// without a connection for longest.
 func (h *Host) awaitReplay(ctx context.Context, s *Session) error {
-	h.giveUpOne(s, replayFull)
+	if !s.replay.full() {
+		h.giveUpOne(s, replayFull)
+	}
 	t := time.NewTimer(replayPoll)
 	defer t.Stop()
 	ctx, cancel := s.withSendTimeout(ctx)

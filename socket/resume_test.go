@@ -478,10 +478,10 @@ func TestPoolMonitor(t *testing.T) { // SE10
 func TestReplayIsBounded(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a := w.node("a", func(c *socket.Config) {
-			c.MaxReplay, c.LaneBuffer, c.Lanes = 2<<20, 1<<20, 1
+			c.MaxReplay, c.LaneBuffer, c.Lanes = 2<<20, 1<<20, 1 // one session may hold half a MiB
 		})
 		var gone []*socket.Session
-		for i := range 3 {
+		for i := range 4 {
 			n := w.node(fmt.Sprint("gone", i))
 			s := a.dial(n)
 			gone = append(gone, s)

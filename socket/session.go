@@ -89,7 +89,7 @@ func newSession(h *Host, id peer.ID, incarnation uint64) *Session {
 	s.made = time.Now()
 	s.pace = newPace(h.pace, 0)
 	s.acks.session = s
-	s.replay.host = &h.replay
+	s.replay.host, s.replay.limit = &h.replay, h.replay.limit/replayPart
 	s.enter(StateHandshaking)
 	s.life, s.end = context.WithCancelCause(context.Background())
 	s.streams = newStreams(s)

@@ -227,7 +227,7 @@ func TestSlowReaders(t *testing.T) {
 	for _, c := range []struct{ streams, rate int }{{0, 0}, {4, 20_000}, {7, 20_000}, {7, 100_000}, {64, 0}, {64, 1000}} {
 		t.Run(fmt.Sprintf("%d at %d bytes a second", c.streams, c.rate), func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				a, b := w.node("a"), w.node("b")
+				a, b := w.node("a", func(c *socket.Config) { c.StreamBuffer = 512 << 10 }), w.node("b")
 				s, r := a.dial(b), b.session(a)
 				var wait sync.WaitGroup
 				stop := make(chan struct{})
@@ -271,7 +271,7 @@ func TestSlowReaders(t *testing.T) {
 				if c.streams == 0 {
 					base = took
 				}
-				if took > base*13/10 {
+				if took > base*3/2 { // 64 unread ones leave a new stream 4 KiB to begin with
 					t.Errorf("took %v, and without the others %v", took, base)
 				}
 				close(stop)

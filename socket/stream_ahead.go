@@ -13,9 +13,11 @@ const (
 	// aheadGrowth is by how many bytes that grows for each that is read. QUIC's slow start grows by one; with one here,
 	// whose acknowledgements come up to ackDelay later, 1 MiB takes 15 % longer, and with two 1 %.
 	aheadGrowth = 2
-	// maxUnread is what the streams of a session that are read late, or not at all, have as their shares together.
+	// maxUnread is what the streams of a session that are read late, or not yet, have as their shares together. Those
+	// of which nothing has been read get less one after the other: 64 at once have 4.7 times as much, and that is half
+	// of connectionWindow.
 	// minAhead is the least share: of the 1,024 streams that a peer may open by default, a quarter of connectionWindow.
-	maxUnread = 512 << 10
+	maxUnread = 256 << 10
 	minAhead  = 512
 	// lateAfter is after how long bytes ought to have been read; after at least so many round trips. A stream that
 	// is late may run ahead by its share and by what is read in half that time, which keeps its reader busy.
@@ -35,9 +37,26 @@ type lag struct {
 	rate        uint64      // bytes beyond its share that a late stream may run ahead
 }
 
-// share is the allowance with which a stream begins, in bytes: firstAhead, but less while many are late.
+// share is the allowance with which a stream begins, in bytes: firstAhead, but less while many are late or have not
+// been read at all.
 func (t *streams) share() uint64 {
-	return uint64(min(firstAhead, max(minAhead, maxUnread/max(t.late.Load(), 1)))) //nolint:gosec // positive
+	return uint64(min(firstAhead, max(minAhead, maxUnread/max(t.late.Load(), t.fresh.Load(), 1)))) //nolint:gosec // positive
+}
+
+// begun notes that a stream gives its first bytes to a carrier, and wasRead that its reader has read some or that it is
+// over. f.mu is held.
+func (f *flow) begun() {
+	if o := &f.out; f.owner != nil && !o.fresh && o.acked == 0 && !o.over {
+		o.fresh = true
+		f.t.fresh.Add(1)
+	}
+}
+
+func (f *flow) wasRead() {
+	if f.out.fresh {
+		f.out.fresh = false
+		f.t.fresh.Add(-1)
+	}
 }
 
 // ahead is how many bytes may be given to a now. A block is read at once or not at all. f.mu is held.

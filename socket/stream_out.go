@@ -41,6 +41,7 @@ func (s *segment) recycle() {
 type outHalf struct {
 	segments []*segment
 	acked    uint64 // the peer's application has so many
+	fresh    bool   // bytes were given to a carrier, and none has been read
 	ramp     uint64 // from here on what is acknowledged lets the stream run further ahead
 	high     uint64 // so many were ever given to a carrier: the peer cannot have more
 	end      uint64 // so many were written
@@ -173,6 +174,7 @@ func (f *flow) settle(position uint64) {
 
 // settleAll is settle for everything, the end included.
 func (f *flow) settleAll() {
+	f.wasRead()
 	f.settle(f.out.end)
 	if f.out.ending {
 		f.out.ending = false
@@ -185,6 +187,7 @@ func (f *flow) acknowledge(count uint64) {
 	if count > f.out.acked {
 		f.out.acked = count
 		f.lost = 0
+		f.wasRead()
 		f.settle(count)
 		f.trim()
 		f.startPump()
@@ -275,6 +278,7 @@ func (f *flow) pump(a *attachment) {
 	for f.at == a && f.mayPump(a) {
 		var err error
 		if a.sent < f.out.end {
+			f.begun()
 			most := f.allowed(a)
 			if most < 0 {
 				break

@@ -31,6 +31,7 @@ type streams struct {
 	tasks   gate         // goroutines
 	waiting atomic.Int64 // bytes that are written and not acknowledged
 	late    atomic.Int64 // streams whose readers are behind, as tick has found
+	fresh   atomic.Int64 // streams of which the peer's application has been given bytes and has read none
 
 	drain struct {
 		mu    sync.Mutex

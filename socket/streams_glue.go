@@ -65,7 +65,9 @@ func (s *Session) openOn(ctx context.Context, on *link, head []byte, p priority)
 }
 
 func (e sessionEnv) awaitReplay(expired <-chan struct{}) {
-	e.host.giveUpOne(e.Session, replayFull)
+	if !e.replay.full() {
+		e.host.giveUpOne(e.Session, replayFull)
+	}
 	t := time.NewTimer(replayPoll)
 	defer t.Stop()
 	select {
