@@ -54,8 +54,8 @@ func use() usage {
 	debug.FreeOSMemory() // collects once more: what pools held is gone
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	u := usage{heap: int(m.HeapAlloc), stacks: int(m.StackInuse), goroutines: runtime.NumGoroutine()} //nolint:gosec // no process is that large
-	status, err := os.ReadFile("/proc/self/status")                                                   // elsewhere than on Linux the rest must do
+	u := usage{heap: int(m.HeapAlloc), stacks: int(m.StackInuse), goroutines: runtime.NumGoroutine()}
+	status, err := os.ReadFile("/proc/self/status") // elsewhere than on Linux the rest must do
 	if err == nil {
 		_, after, _ := strings.Cut(string(status), "VmRSS:")
 		kib, _, _ := strings.Cut(strings.TrimSpace(after), " ")
@@ -328,9 +328,9 @@ func TestCrowd(t *testing.T) {
 		for _, e := range ends {
 			at.WriteString(" " + e.addr())
 		}
-		fmt.Println("at" + at.String()) //nolint:forbidigo // what the measuring process reads
+		fmt.Println("at" + at.String())
 	} else {
-		fmt.Println("ready") //nolint:forbidigo // as above
+		fmt.Println("ready")
 	}
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
@@ -339,7 +339,7 @@ func TestCrowd(t *testing.T) {
 			t.Fatal(err)
 		}
 		each(t, from, to, func(i int) error { return ends[i%len(ends)].dial("one", os.Getenv("CROWD_TO")) })
-		fmt.Println("done") //nolint:forbidigo // as above
+		fmt.Println("done")
 	}
 	os.Exit(0) // not one after the other
 }

@@ -63,8 +63,8 @@ func (b *batch) end() uint64 { return b.first + b.count }
 func (b *batch) drop(blocks uint64) (held int) {
 	for range blocks {
 		size, n := binary.Uvarint(b.bytes)
-		b.bytes = b.bytes[n+int(size):]           //nolint:gosec // we framed it
-		held += int(size) + binary.MaxVarintLen32 //nolint:gosec // at most MaxLaneBlock
+		b.bytes = b.bytes[n+int(size):]
+		held += int(size) + binary.MaxVarintLen32
 	}
 	b.first, b.count, b.held = b.first+blocks, b.count-blocks, b.held-held
 	return held

@@ -99,13 +99,13 @@ func (r lossRun) once(t *testing.T, seed uint64, all *latencies) {
 		return h
 	}
 	a, b := host("a", line(1, far)), host("b", line(2, near))
-	defer b.Close() //nolint:errcheck // nothing follows
-	defer a.Close() //nolint:errcheck // nothing follows
+	defer b.Close()
+	defer a.Close()
 	p, q := newRawEnd(t, line(3, far)), newRawEnd(t, line(4, near))
 	defer q.close()
 	defer p.close()
 
-	random := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // repeatable
+	random := rand.New(rand.NewPCG(seed, 7))
 	gaps := make([]time.Duration, r.requests)
 	for i := range gaps {
 		gaps[i] = time.Duration(random.ExpFloat64() * float64(r.every))
@@ -169,7 +169,7 @@ func overBlocks(t *testing.T, a, b *socket.Host, gaps []time.Duration) []time.Du
 	t.Helper()
 	answered := newAnswers(len(gaps))
 	nothing, over := func(id, uint64, uint64) {}, func(id, uint64, error) {}
-	a.Attach(nothing, func(_ id, _ uint64, block []byte) { answered.came(int(binary.BigEndian.Uint64(block))) }, over) //nolint:gosec // small
+	a.Attach(nothing, func(_ id, _ uint64, block []byte) { answered.came(int(binary.BigEndian.Uint64(block))) }, over)
 	b.Attach(nothing, func(from id, session uint64, block []byte) {
 		if err := b.Send(context.Background(), from, session, binary.BigEndian.Uint64(block), block); err != nil {
 			t.Error(err)
@@ -182,8 +182,8 @@ func overBlocks(t *testing.T, a, b *socket.Host, gaps []time.Duration) []time.Du
 	}
 	<-time.After(settle)
 	return answered.ask(t, gaps, func(i int) {
-		block := binary.BigEndian.AppendUint64(make([]byte, 0, requestSize), uint64(i))      //nolint:gosec // an index
-		if err := s.Send(context.Background(), uint64(i), block[:requestSize]); err != nil { //nolint:gosec // an index
+		block := binary.BigEndian.AppendUint64(make([]byte, 0, requestSize), uint64(i))
+		if err := s.Send(context.Background(), uint64(i), block[:requestSize]); err != nil {
 			t.Error(err)
 		}
 	})
@@ -218,7 +218,7 @@ func overStreams(t *testing.T, p, q *rawEnd, gaps []time.Duration) []time.Durati
 		t.Error(err)
 		return nil
 	}
-	defer c.CloseWithError(0, "") //nolint:errcheck // nothing follows
+	defer c.CloseWithError(0, "")
 	<-time.After(settle)
 	answered := newAnswers(len(gaps))
 	return answered.ask(t, gaps, func(i int) {

@@ -34,9 +34,9 @@ func (n *link) lossy() bool {
 	if sent < lossyPackets {
 		return false
 	}
-	lost := int64(st.packetsLost) - int64(was.lost) //nolint:gosec // what was taken for lost may have arrived after all
+	lost := int64(st.packetsLost) - int64(was.lost)
 	was.sent, was.lost = st.packetsSent, st.packetsLost
-	if lost < int64(sent/lossyShare) { //nolint:gosec // packets
+	if lost < int64(sent/lossyShare) {
 		was.times = 0
 	} else {
 		was.times++

@@ -34,7 +34,7 @@ type slowReader struct {
 var tile = func() []byte {
 	b := make([]byte, 65521)
 	for i := range b {
-		b[i] = byte(i * i >> 4) //nolint:gosec // any byte will do
+		b[i] = byte(i * i >> 4)
 	}
 	return b
 }()
@@ -63,7 +63,7 @@ func (r slowReader) run(w *world, limits func(*socket.Config)) (got slowReading)
 	a, b := w.unattached("a", limits), w.unattached("b", limits)
 	back := make(chan int, 1<<10)
 	nothing, over := func(id, uint64, uint64) {}, func(id, uint64, error) {}
-	a.Attach(nothing, func(_ id, _ uint64, x []byte) { back <- int(binary.BigEndian.Uint64(x)) }, over) //nolint:gosec // small
+	a.Attach(nothing, func(_ id, _ uint64, x []byte) { back <- int(binary.BigEndian.Uint64(x)) }, over)
 	b.Attach(nothing, func(from id, session uint64, x []byte) {
 		if err := b.Send(context.Background(), from, session, 0, x); err != nil {
 			t.Error(err)
@@ -146,7 +146,7 @@ func (r slowReader) run(w *world, limits func(*socket.Config)) (got slowReading)
 	var trips []time.Duration
 	for i := range 500 {
 		begun := time.Now()
-		if err := s.Send(context.Background(), 0, binary.BigEndian.AppendUint64(nil, uint64(i))); err != nil { //nolint:gosec // an index
+		if err := s.Send(context.Background(), 0, binary.BigEndian.AppendUint64(nil, uint64(i))); err != nil {
 			t.Error(err)
 		}
 		select {
@@ -168,7 +168,7 @@ func (r slowReader) run(w *world, limits func(*socket.Config)) (got slowReading)
 			t.Error(err)
 		}
 		got.again = max(got.again, time.Since(start))
-		if _, err := io.Copy(&h.got, h.to); err != nil || uint64(h.got.at) != h.from.Written() { //nolint:gosec // positive
+		if _, err := io.Copy(&h.got, h.to); err != nil || uint64(h.got.at) != h.from.Written() {
 			t.Errorf("%d bytes of %d came in the end: %v", h.got.at, h.from.Written(), err)
 		}
 	}
@@ -207,8 +207,8 @@ func TestSlowReader(t *testing.T) {
 				if g.held > buffer {
 					t.Errorf("%d bytes of one stream are held, more than its %d", g.held, buffer)
 				}
-				const received = window * 3 / 2                                         // QUIC keeps whole packets
-				if most := uint64(r.mute*(buffer+received) + 256<<10); g.grown > most { //nolint:gosec // small
+				const received = window * 3 / 2 // QUIC keeps whole packets
+				if most := uint64(r.mute*(buffer+received) + 256<<10); g.grown > most {
 					t.Errorf("the heap has grown by %d bytes, more than %d", g.grown, most)
 				}
 				if g.again > 2*rtt {

@@ -40,7 +40,7 @@ type lag struct {
 // share is the allowance with which a stream begins, in bytes: firstAhead, but less while many are late or have not
 // been read at all.
 func (t *streams) share() uint64 {
-	return uint64(min(firstAhead, max(minAhead, maxUnread/max(t.late.Load(), t.fresh.Load(), 1)))) //nolint:gosec // positive
+	return uint64(min(firstAhead, max(minAhead, maxUnread/max(t.late.Load(), t.fresh.Load(), 1))))
 }
 
 // begun notes that a stream gives its first bytes to a carrier, and wasRead that its reader has read some or that it is
@@ -140,7 +140,7 @@ func (f *flow) restrain(a *attachment, now time.Time, d time.Duration) {
 	}
 	read := o.acked - g.acked
 	o.ramp, g.rate = o.acked, read/2
-	most := parkExcess*f.t.share() + read*uint64(max(1, parkAfter/d)) //nolint:gosec // positive
+	most := parkExcess*f.t.share() + read*uint64(max(1, parkAfter/d))
 	if now.Sub(g.late) >= parkAfter && a.sent > o.acked+most {
 		f.park(a)
 	}

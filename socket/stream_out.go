@@ -286,7 +286,7 @@ func (f *flow) pump(a *attachment) {
 			if most == 0 {
 				continue
 			}
-			s, b := f.out.pin(a.sent, int(min(uint64(most), f.ahead(a)))) //nolint:gosec // positive
+			s, b := f.out.pin(a.sent, int(min(uint64(most), f.ahead(a))))
 			f.mu.Unlock()
 			_, err = a.st.Write(b)
 			f.mu.Lock()
