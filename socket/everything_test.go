@@ -130,6 +130,9 @@ func copyOut(t *testing.T, x io.Reader) int {
 // SEED on.
 func TestEverything(t *testing.T) { // C5, C7, C9, C12, SE6, SE8
 	seeds, first := 4, 0
+	if raceEnabled {
+		seeds = 2
+	}
 	if v, err := strconv.Atoi(os.Getenv("SEEDS")); err == nil {
 		seeds = v
 	}

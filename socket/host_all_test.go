@@ -31,7 +31,7 @@ func crowd(w *world, n int, change ...func(*socket.Config)) (hub *node, peers []
 // full: it alone fails, when the time is over, and holds up nobody.
 func TestSendAll(t *testing.T) {
 	n := 1000
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		n = 50
 	}
 	inWorld(t, func(w *world) {

@@ -200,6 +200,9 @@ func faults(r *rand.Rand, n int, a, b netip.Addr, nat bool) (out []simnet.Fault)
 // another number.
 func TestPathKills(t *testing.T) { // SE6, SE7, BL2, R4, R8, R11, R13
 	kills := 60
+	if raceEnabled {
+		kills = 12
+	}
 	if v, err := strconv.Atoi(os.Getenv("KILLS")); err == nil {
 		kills = v
 	}

@@ -251,8 +251,8 @@ func TestRequestsUnderLoss(t *testing.T) {
 	if os.Getenv("LOSS") != "" {
 		r.seeds, r.requests = 6, 30_000
 		rates = []float64{0, 0.01, 0.05, 0.1}
-	} else if testing.Short() {
-		t.Skip("10 s of computing")
+	} else if testing.Short() || raceEnabled {
+		t.Skip("a measurement, of 10 s of computing; it runs without the race detector")
 	}
 	for _, r.loss = range rates {
 		for _, connections := range []int{1, 4} {

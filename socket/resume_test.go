@@ -328,7 +328,11 @@ func TestOutdated(t *testing.T) { // SE9
 // C2, R27: 500 simultaneous dials with random skew, delay, loss and jitter: one session each, and every block arrives.
 func TestSimultaneousDials(t *testing.T) { // SE11, SE12
 	r := rand.New(rand.NewPCG(500, 1))
-	for i := range 500 {
+	dials := 500
+	if raceEnabled {
+		dials = 100
+	}
+	for i := range dials {
 		synctest.Test(t, func(t *testing.T) {
 			defer func() { <-time.After(5 * time.Minute) }()
 			w := &world{t: t, net: simnet.New(uint64(i))}

@@ -66,7 +66,7 @@ func drink(x io.Reader, rnd *rand.Rand) (sum [32]byte, n int, err error) {
 
 // C9: streams outlive 500 random connections; nothing is lost, doubled or reordered, and nothing lingers.
 func TestStreamsOutliveConnections(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range uint64(outliveSeeds) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) { outlive(t, seed) })
 	}
 }

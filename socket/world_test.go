@@ -18,8 +18,9 @@ import (
 
 // world is a simulated network in a synctest bubble, with hosts on it.
 type world struct {
-	t   *testing.T
-	net *simnet.Net
+	t     *testing.T
+	net   *simnet.Net
+	hosts []*socket.Host
 }
 
 // oneWay is the delay of each host's line in each direction: the round trip between two hosts is 4 times that.
@@ -35,6 +36,9 @@ func inWorld(t *testing.T, f func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, net: simnet.New(1)}
 		defer func() {
+			for _, h := range w.hosts { // else they look for one another all the while
+				_ = h.Close()
+			}
 			<-time.After(5 * time.Minute) // virtual
 		}()
 		f(w)
@@ -107,6 +111,7 @@ func (w *world) host(name string, at netip.AddrPort, change ...func(*socket.Conf
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { _ = h.Close() })
+	w.hosts = append(w.hosts, h)
 	return &node{Host: h, w: w, addr: at.String(), pc: pc, more: make(chan struct{})}
 }
 
