@@ -35,8 +35,9 @@ benchloss: ## Measure requests under packet loss against quic-go alone, in virtu
 benchidle: ## Measure what SESSIONS=10000 idle sessions cost beyond quic-go alone (some 5 minutes, 3 GB; wants two descriptors for each)
 	SESSIONS=$(SESSIONS) $(GO) test -count=1 -timeout=1h -run='^TestIdleSessions$$' -v ./socket
 
-soak: ## Do everything at random to three hosts, SEEDS=300 times unless told (some 10 minutes)
-	SEEDS=$(SEEDS) $(GO) test -race -timeout=2h -run='^TestChaos$$' -v ./socket
+soak: ## Do everything at random to hosts, SEEDS=300 times unless told, and kill paths 1,000 times (some 30 minutes)
+	SEEDS=$(SEEDS) KILLS=1000 $(GO) test -race -timeout=3h -v \
+		-run='^Test(Chaos|Everything|PathKills|ConversationsOutlivePaths)$$' ./socket ./internal/e2e
 
 cover: ## Measure test coverage across packages, into cover.out
 	$(GO) test -coverprofile=cover.out -coverpkg=$(PKG) $(PKG)
