@@ -110,3 +110,10 @@ func (x *Stream) Unlimit() {
 	defer x.mu.Unlock()
 	x.out.ramp -= 1 << 40
 }
+
+// Carrier is what the stream runs on: another value when it has moved.
+func (x *Stream) Carrier() any {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.at
+}

@@ -284,3 +284,30 @@ func TestSlowReaders(t *testing.T) {
 		})
 	}
 }
+
+// A stream of which nothing is read for a while is opened anew, once, in case the peer has lost track of it; what was
+// written is read whole all the same.
+func TestUnreadStreamIsOpenedAnew(t *testing.T) { // C9
+	inWorld(t, func(w *world) {
+		a, b := w.node("a"), w.node("b")
+		x, y := streams(t, a.dial(b), b.session(a))
+		if _, err := x.Write(tile[:10_000]); err != nil {
+			t.Fatal(err)
+		}
+		_ = x.CloseWrite()
+		<-time.After(5 * time.Second)
+		anew, last := 0, x.Carrier()
+		for range 60 {
+			<-time.After(time.Second)
+			if now := x.Carrier(); now != last {
+				anew, last = anew+1, now
+			}
+		}
+		if anew != 1 {
+			t.Errorf("opened anew %d times, want once", anew)
+		}
+		if got, err := io.ReadAll(y); err != nil || !bytes.Equal(got, tile[:10_000]) {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+	})
+}

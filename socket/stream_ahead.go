@@ -26,6 +26,9 @@ const (
 	// parkExcess of its shares and what is read in this time.
 	parkAfter  = 2 * time.Second
 	parkExcess = 2
+	// againAfter is after how long without a byte read a stream of ours is opened anew, once: when two connections merge
+	// and packets overtake each other, the peer may have taken the older of two carriers for the newer.
+	againAfter = 10 * time.Second
 )
 
 // lag is what tick knows of the reader of a stream. The flow's lock guards it.
@@ -35,6 +38,7 @@ type lag struct {
 	acked, sent uint64      // what was acknowledged and given to the carrier by then
 	late        time.Time   // since when the reader has been behind; zero if it is not
 	rate        uint64      // bytes beyond its share that a late stream may run ahead
+	again       bool        // the stream was opened anew since bytes were last read
 }
 
 // share is the allowance with which a stream begins, in bytes: firstAhead, but less while many are late or have not
@@ -132,11 +136,18 @@ func (f *flow) judge(now time.Time, trip func(n *link) time.Duration) {
 func (f *flow) restrain(a *attachment, now time.Time, d time.Duration) {
 	o, g := &f.out, &f.lag
 	if o.acked >= g.sent {
-		g.late = time.Time{}
+		g.late, g.again = time.Time{}, false
 		return
 	}
 	if g.late.IsZero() {
 		g.late = now
+	}
+	if o.acked != g.acked {
+		g.again = false
+	} else if f.id.ours && !g.again && now.Sub(g.late) >= againAfter {
+		g.again = true
+		f.park(a)
+		return
 	}
 	read := o.acked - g.acked
 	o.ramp, g.rate = o.acked, read/2
