@@ -170,13 +170,16 @@ func (r *room) talk(m *member, session uint64) {
 				first = l.number
 			}
 			last = l.number
-			if say(c, l.number, l.text) != nil {
+			if err = say(c, l.number, l.text); err != nil {
 				break
 			}
 		}
 		c.End() // for when it is the session that failed
 		<-c.Done()
-		err = c.Err()
+		// A session refuses lines a moment before we hear of its end: then only that says why.
+		if failed, ok := errors.AsType[*dispatch.Error](err); !ok || failed.Code != wire.Unavailable || c.Err() != nil {
+			err = c.Err()
+		}
 		r.refused(m, first, last, err)
 	}
 	r.mu.Lock()

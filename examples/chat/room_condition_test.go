@@ -106,6 +106,7 @@ func TestStrangerBeginsAnew(t *testing.T) {
 			bob.end.Intercept(func(dispatchtest.Block) dispatchtest.Action { return dispatchtest.Hold })
 			alice.end.Intercept(func(dispatchtest.Block) dispatchtest.Action { return dispatchtest.Hold })
 			alice.says("hello")
+			alice.shows() // it is on its way
 			dispatchtest.Disconnect(alice.end, bob.end, anew)
 			alice.shows("down " + id + " it began anew")
 			bob.got()
@@ -124,6 +125,21 @@ func TestStrangerBeginsAnew(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSessionRefusesLine: a session that is ending may refuse a line before its end is
+// known. What the line failed with is then why the peer is gone, not that it left.
+func TestSessionRefusesLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		alice, bob := newSite(t, 1, "alice"), newSite(t, 2, "bob")
+		bob.knows("alice", alice, true)
+		connect(alice, bob)
+		id := bob.end.LocalID().Short()
+		alice.shows("up " + id + ` "bob"`)
+		alice.end.Intercept(func(dispatchtest.Block) dispatchtest.Action { return dispatchtest.Refuse })
+		alice.says("hello")
+		alice.shows("down "+id+" "+dispatchtest.ErrRefused.Error(), "undelivered 1 "+id+" it left")
+	})
 }
 
 // later lets virtual time pass.
