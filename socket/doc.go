@@ -23,8 +23,11 @@
 //
 // A connection is one path; a session may for a while have several, for instance when both sides dial
 // at once. Both sides then agree, without a further exchange, on the best one, move their sending
-// there, drain the others and close them. A session ends when it is closed by either side or when a
-// connection dies that it needed; down events and errors say which.
+// there, drain the others and close them. A session outlives its connections (C9): when the last one dies,
+// what is not acknowledged is kept and goes on, in order and once, on the next, which the host makes by itself.
+// Events of [Host.Observe] and [Session.Condition] say how it is. A session ends when either side closes it, after
+// Config.Retention without a connection or when Config.Reconnect gives it up, when the peer has lost its state or breaks
+// the protocol, when one of the two begins anew, or for want of room; the event Over and errors say which.
 //
 // # Errors
 //
