@@ -421,10 +421,12 @@ func (l *outLane) failed(on *link, err error) {
 	if st != nil {
 		refuse(st, resetMoved)
 	}
-	if isTimeout(err) {
+	// The death of a connection, or of the session, may be a timeout as well: the lane must not try there for ever.
+	lives := on.context().Err() == nil && l.session.life.Err() == nil
+	if lives && isTimeout(err) {
 		return // abandon: the session has moved
 	}
-	if on.context().Err() == nil && l.session.life.Err() == nil {
+	if lives {
 		l.session.unplace(on)
 		said, _ := errors.AsType[*PeerError](err)
 		if _, ok := errors.AsType[*ResetError](err); ok || said != nil && said.reset {
